@@ -1,0 +1,120 @@
+"""The driver's end of a worker process."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from patchstack.errors import StackError
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+IDLE = 3  # seconds for a worker without work to end
+GRACE = 20  # seconds for one that is told to stop to drop its database
+
+
+def environment(tree: Path, url: str) -> dict[str, str]:
+    """Return the worker's environment: this Django, this database, nothing else's."""
+    kept = {
+        name: text
+        for name, text in os.environ.items()
+        if not name.startswith(("PYTHON", "DJANGO_", "STACK_"))
+    }
+    return kept | {
+        "PYTHONPATH": os.pathsep.join([str(tree), str(SCRIPTS)]),
+        # The same layout of dictionaries and sets in every process.
+        "PYTHONHASHSEED": "0",
+        "DJANGO_SETTINGS_MODULE": "databases.settings",
+        "STACK_DATABASE_URL": url,
+    }
+
+
+class Worker:
+    """A running ``bench.worker``; every failure is a StackError that names it."""
+
+    def __init__(self, name: str, process: subprocess.Popen[str], errors: Path) -> None:
+        self.name = name
+        self._process = process
+        self._errors = errors
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, do: str, **arguments: object) -> None:
+        assert self._process.stdin is not None
+        try:
+            print(
+                json.dumps({"do": do} | arguments), file=self._process.stdin, flush=True
+            )
+        except OSError:
+            raise self._died() from None
+
+    def receive(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line.endswith("\n"):
+            raise self._died()
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise StackError(f"bench, {self.name}: {answer['error']}")
+        return answer
+
+    def ask(self, do: str, **arguments: object) -> dict[str, Any]:
+        self.send(do, **arguments)
+        return self.receive()
+
+    def end(self) -> None:
+        """End the process and wait for it, whatever state it is in."""
+        with suppress(OSError):
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+        for seconds, stop in (
+            (IDLE, self._process.terminate),
+            (GRACE, self._process.kill),
+        ):
+            try:
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                stop()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def _died(self) -> StackError:
+        status = self._process.wait()
+        how = f"signal {-status}" if status < 0 else f"exit status {status}"
+        said = self._errors.read_text("utf-8", "replace").strip().splitlines()
+        last = f": {said[-1].strip()}" if said else ""
+        return StackError(f"bench, {self.name}: the worker process died ({how}){last}")
+
+
+@contextmanager
+def started(name: str, tree: Path, url: str, folder: Path) -> Iterator[Worker]:
+    """Start a worker on the Django in ``tree``; ended when the block is left.
+
+    ``folder`` is a scratch folder: the worker's working directory and the place
+    of its standard error.
+    """
+    if not (tree / "django" / "__init__.py").is_file():
+        raise StackError(f"bench, {name}: no Django tree in {tree}", then="make apply")
+    errors = folder / f"{name.replace(' ', '-')}.stderr"
+    with errors.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "bench.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=folder,
+            env=environment(tree, url),
+            text=True,
+            encoding="utf-8",
+        )
+    worker = Worker(name, process, errors)
+    try:
+        yield worker
+    finally:
+        worker.end()

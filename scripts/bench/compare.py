@@ -1,0 +1,318 @@
+"""Stock against patched in one run: what to measure, the rounds, the result."""
+
+import os
+import platform
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.client import Worker, started
+from bench.figures import (
+    aligned,
+    markdown,
+    number,
+    ratio,
+    spread,
+    times,
+    with_spread,
+)
+from bench.operations import DAY, Operation, pickled_size, select
+from patchstack.progress import say, step
+
+STOCK, PATCHED = "stock", "patched"
+MOST_CALLS = 2_000  # in one block
+FORMAT = 1  # of the JSON file
+
+HEADER = (
+    "operation",
+    "rows",
+    "stock CPU µs",
+    "patched CPU µs",
+    "ratio",
+    "stock wall µs",
+    "patched wall µs",
+    "ratio",
+    "statements",
+    "calls with COUNT",
+)
+LEGEND = (
+    "µs per call: median of the rounds [first - third quartile]. ratio: stock /"
+    " patched, median of each\nround's ratio. CPU is that of the Python process,"
+    " without a server's. statements: mean per call,\nBEGIN and COMMIT included."
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run measures. ``block`` is the wished length of a block in seconds."""
+
+    rows: tuple[int, ...] = (1_000, 300_000)
+    operations: tuple[str, ...] = ()
+    max_entries: int | None = None
+    rounds: int = 15
+    block: float = 0.1
+    counted_calls: int = 100
+    seed: int = 1
+
+    @property
+    def limit(self) -> int:
+        """MAX_ENTRIES: as asked, else one that is never reached."""
+        return self.max_entries or max(1_000_000, 2 * max(self.rows))
+
+
+QUICK = Plan(rounds=5, block=0.04)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One variant's part of a round, in nanoseconds; the last two of single calls."""
+
+    calls: int
+    cpu_ns: int
+    wall_ns: int
+    p99_ns: int
+    worst_ns: int
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Statements of ``calls`` calls together, and how many of them ran a COUNT."""
+
+    calls: int
+    statements: int
+    with_count: int
+
+    @property
+    def mean(self) -> float:
+        return self.statements / self.calls
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One operation at one number of rows; variant name → values, one a round."""
+
+    operation: str
+    per: int
+    rows: int
+    blocks: Mapping[str, Sequence[Block]]
+    counted: Mapping[str, Counted]
+
+    def cpu(self, variant: str) -> list[float]:
+        """Return µs of CPU per call, round by round."""
+        return [each.cpu_ns / each.calls / 1_000 for each in self.blocks[variant]]
+
+    def wall(self, variant: str) -> list[float]:
+        """Return µs of wall time per call, round by round."""
+        return [each.wall_ns / each.calls / 1_000 for each in self.blocks[variant]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    database: str
+    database_version: str
+    date: str
+    machine: Mapping[str, object]
+    django: Mapping[str, str]
+    ids: Mapping[str, str]
+    plan: Plan
+    measured: Sequence[Measured]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything that was measured, and the medians for readers of it."""
+        return {
+            "format": FORMAT,
+            "database": {"name": self.database, "version": self.database_version},
+            "date": self.date,
+            "machine": dict(self.machine),
+            "django": dict(self.django),
+            "ids": dict(self.ids),
+            "options": asdict(self.plan)
+            | {"max_entries": self.plan.limit, "value_bytes": pickled_size()},
+            "results": [asdict(each) | summary(each) for each in self.measured],
+        }
+
+    def table(self) -> str:
+        return aligned(HEADER, cells(self.measured))
+
+    def markdown(self) -> str:
+        return markdown(HEADER, cells(self.measured))
+
+    def growth(self) -> list[str]:
+        """Return a line per operation: time at the most rows / time at the fewest."""
+        few, many = min(self.plan.rows), max(self.plan.rows)
+        if few == many:
+            return []
+        at = {(each.operation, each.rows): each for each in self.measured}
+        lines = []
+        for name in dict.fromkeys(each.operation for each in self.measured):
+            small, large = at[name, few], at[name, many]
+            parts = [
+                f"{variant} CPU {times(ratio(large.cpu(variant), small.cpu(variant)))},"
+                f" wall {times(ratio(large.wall(variant), small.wall(variant)))}"
+                for variant in (STOCK, PATCHED)
+            ]
+            lines.append(f"{name}: " + "; ".join(parts))
+        return [f"Time at {many:,} rows / time at {few:,} rows:", *lines]
+
+
+def summary(each: Measured) -> dict[str, Any]:
+    """Return the medians, quartiles (µs per call) and ratios of one measurement."""
+    found: dict[str, Any] = {}
+    for kind, values in (("cpu", each.cpu), ("wall", each.wall)):
+        found[f"{kind}_us"] = {
+            variant: {
+                "median": median(values(variant)),
+                "quartiles": spread(values(variant)),
+            }
+            for variant in (STOCK, PATCHED)
+        }
+        found[f"{kind}_ratio"] = ratio(values(STOCK), values(PATCHED))
+    found["mean_statements"] = {
+        variant: counted.mean for variant, counted in each.counted.items()
+    }
+    return found
+
+
+def cells(measured: Sequence[Measured]) -> list[list[str]]:
+    """Return the table's rows as text."""
+    rows = []
+    for each in measured:
+        stock, patched = each.counted[STOCK], each.counted[PATCHED]
+        rows.append(
+            [
+                each.operation,
+                f"{each.rows:,}",
+                with_spread(each.cpu(STOCK)),
+                with_spread(each.cpu(PATCHED)),
+                times(ratio(each.cpu(STOCK), each.cpu(PATCHED))),
+                with_spread(each.wall(STOCK)),
+                with_spread(each.wall(PATCHED)),
+                times(ratio(each.wall(STOCK), each.wall(PATCHED))),
+                f"{number(stock.mean)} → {number(patched.mean)}",
+                f"{stock.with_count} → {patched.with_count} of {stock.calls}",
+            ]
+        )
+    return rows
+
+
+def compare(
+    *,
+    stock: Path,
+    patched: Path,
+    url: str = "sqlite:///:memory:",
+    plan: Plan = QUICK,
+    ids: Mapping[str, str] | None = None,
+) -> Comparison:
+    """Measure the Django in two folders on the database server that ``url`` names.
+
+    Each variant and number of rows has a process and a database of its own (on
+    SQLite a file in a temporary folder), all alive at once; the variants take
+    turns at each operation, in another order every round. ``ids`` says what the
+    folders hold, for the JSON.
+    """
+    operations = select(plan.operations)
+    trees = {STOCK: stock, PATCHED: patched}
+    with tempfile.TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
+        folder = Path(name)
+        workers: dict[int, dict[str, Worker]] = {}
+        for rows in plan.rows:
+            workers[rows] = {
+                variant: stack.enter_context(
+                    started(f"{variant} {rows} rows", tree, url, folder)
+                )
+                for variant, tree in trees.items()
+            }
+        opened: dict[str, dict[str, Any]] = {}
+        for rows, pair in workers.items():
+            for variant, worker in pair.items():
+                opened[variant] = worker.ask(
+                    "open",
+                    name=f"{variant}_{rows}",
+                    folder=str(folder),
+                    synchronous="NORMAL",
+                )
+            with step(f"filling {rows:,} rows, stock and patched"):
+                for worker in pair.values():
+                    worker.send(
+                        "prepare",
+                        rows=rows,
+                        max_entries=plan.limit,
+                        timeout=DAY,
+                        seed=plan.seed,
+                    )
+                for worker in pair.values():
+                    worker.receive()
+        measured = _rounds(workers, operations, plan)
+    return Comparison(
+        database=opened[STOCK]["database"],
+        database_version=opened[STOCK]["database_version"],
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine={
+            "platform": platform.platform(),
+            "cpus": os.cpu_count(),
+            "python": platform.python_version(),
+        },
+        django={variant: opened[variant]["django"] for variant in trees},
+        ids=ids or {},
+        plan=plan,
+        measured=measured,
+    )
+
+
+def _rounds(
+    workers: Mapping[int, Mapping[str, Worker]],
+    operations: Sequence[Operation],
+    plan: Plan,
+) -> list[Measured]:
+    """Count the statements, warm up, then take turns for all rounds."""
+    lanes = [(each, rows) for each in operations for rows in workers]
+    counted: dict[tuple[str, int], dict[str, Counted]] = {}
+    calls: dict[tuple[str, int, str], int] = {}
+    with step("counting statements, warming up"):
+        for each, rows in lanes:
+            counted[each.name, rows] = {}
+            for variant, worker in workers[rows].items():
+                found = worker.ask(
+                    "statements",
+                    operation=each.name,
+                    calls=max(1, plan.counted_calls // each.per),
+                    seed=plan.seed,
+                )
+                one = found.pop("wall_ns") / found["calls"]
+                counted[each.name, rows][variant] = Counted(**found)
+                # Blocks of one length, not of one number of calls: a fast variant
+                # would be measured with the caches of the slow one's few calls.
+                calls[each.name, rows, variant] = min(
+                    MOST_CALLS, max(1, round(plan.block * 1e9 / one))
+                )
+    blocks: dict[tuple[str, int], dict[str, list[Block]]] = {
+        (each.name, rows): {STOCK: [], PATCHED: []} for each, rows in lanes
+    }
+    for turn in range(plan.rounds):
+        say(f"round {turn + 1} of {plan.rounds}")
+        order = (STOCK, PATCHED) if turn % 2 == 0 else (PATCHED, STOCK)
+        for each, rows in lanes:
+            lane = each.name, rows
+            for variant in order:
+                block = workers[rows][variant].ask(
+                    "run",
+                    operation=each.name,
+                    calls=calls[each.name, rows, variant],
+                    seed=plan.seed + turn,
+                )
+                blocks[lane][variant].append(Block(**block))
+    return [
+        Measured(
+            operation=each.name,
+            per=each.per,
+            rows=rows,
+            blocks=blocks[each.name, rows],
+            counted=counted[each.name, rows],
+        )
+        for each, rows in lanes
+    ]

@@ -1,0 +1,188 @@
+"""Measure cache operations, stock and patched Django in one run.
+
+Both run in processes of their own, with their own databases holding the same
+rows, and take turns at each operation in every round. A table shows CPU and
+wall time per call (median and quartiles of the rounds), the ratio stock /
+patched, the exact mean number of statements, and how many calls ran a COUNT;
+then how much the time grows with the rows. Everything measured goes to a JSON
+file. CPU time is that of the Python process, so not a database server's.
+
+SQLite runs on files in the temporary folder ($TMPDIR), in WAL mode. A server
+gets a database per variant and number of rows, dropped at the end.
+
+  ./scripts/stack bench --quick
+  ./scripts/stack bench --db postgres --db mariadb --ops "set*,touch"
+  ./scripts/stack bench --rows 300 --max-entries 300 --ops "set new key"
+
+--replay sends recorded request streams (../shared/traces, or synthetic Zipf
+streams if they are absent, which the table then says) through the real cache
+backend, get and on a miss set, and shows the hit ratios.
+
+  ./scripts/stack bench --replay --traces web07,web12
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.compare import LEGEND, QUICK, Comparison, Plan, compare
+from bench.operations import OPERATIONS, select
+from bench.replay import KEYS, replay, table
+from bench.traces import TRACES, load
+from patchstack.errors import OK, StackError
+from patchstack.progress import say
+
+if TYPE_CHECKING:
+    from patchstack.project import Project
+
+HELP = "./scripts/stack bench --help"
+MEASURED = {"sqlite", "postgresql", "mariadb", "mysql", "oracle"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--db", action="append", metavar="NAME", help="may be repeated; sqlite")
+    add("--ops", metavar="NAMES", help=f"of: {', '.join(OPERATIONS)}; * is allowed")
+    add("--rows", metavar="N,N", help="rows in the table; 1000,300000")
+    add("--max-entries", metavar="N", help="1000000, so that nothing is culled")
+    add("--quick", action="store_true", help="fewer and shorter rounds")
+    add("--seed", metavar="N", default="1", help="of keys and of chance; 1")
+    add("--json", metavar="FILE", help="results/bench-NAME.json")
+    add("--replay", action="store_true", help="hit ratios instead of times")
+    add("--traces", metavar="NAMES", help=f"of: {', '.join(TRACES)}; web07,web12")
+    add("--limit", metavar="N", help="first requests of each trace only")
+    add("--share", metavar="PERCENT", help="MAX_ENTRIES in %% of distinct keys; 10")
+    add("--keys", choices=sorted(KEYS), help="ids of the traces as keys; decimal")
+
+
+def whole(text: str, what: str, least: int = 1) -> int:
+    """Return a number from the command line; StackError if it is none."""
+    try:
+        found = int(text.replace("_", ""))
+    except ValueError:
+        raise StackError(f"{what}: {text!r} is not a whole number", HELP) from None
+    if found < least:
+        raise StackError(f"{what}: {text} is less than {least}", HELP)
+    return found
+
+
+def names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def plan(args: argparse.Namespace) -> Plan:
+    """Return what the options ask for."""
+    made = replace(QUICK if args.quick else Plan(), seed=whole(args.seed, "--seed", 0))
+    if args.rows is not None:
+        rows = tuple(dict.fromkeys(whole(each, "--rows") for each in names(args.rows)))
+        if not rows:
+            raise StackError("--rows: no number", HELP)
+        made = replace(made, rows=rows)
+    if args.max_entries is not None:
+        limit = whole(args.max_entries, "--max-entries")
+        made = replace(made, max_entries=limit)
+    if args.ops is not None:
+        wished = tuple(each.name for each in select(names(args.ops)))
+        made = replace(made, operations=wished)
+    return made
+
+
+def show(found: Comparison) -> str:
+    """Return what a person reads at the end of a run."""
+    return "\n".join(
+        [
+            f"{found.database} {found.database_version},"
+            f" MAX_ENTRIES {found.plan.limit:,}, {found.plan.rounds} rounds",
+            "",
+            found.table(),
+            "",
+            LEGEND,
+            *(["", *found.growth()] if found.growth() else []),
+        ]
+    )
+
+
+def write(found: Comparison, path: Path, root: Path) -> None:
+    """Write the JSON file; StackError if that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found.to_json(), indent=1) + "\n", "utf-8")
+    except OSError as error:
+        raise StackError(f"{path} cannot be written: {error.strerror}") from None
+    say(f"written: {path.relative_to(root) if path.is_relative_to(root) else path}")
+
+
+def run(args: argparse.Namespace, project: "Project") -> int:
+    # Everything that can be wrong is looked at before the first tree is made.
+    wished = plan(args)
+    if args.replay:
+        return run_replay(args, project)
+    for name in ("traces", "limit", "share", "keys"):
+        if getattr(args, name) is not None:
+            raise StackError(f"--{name} goes with --replay", HELP)
+    from databases.servers import running
+    from databases.targets import Unavailable, resolve
+    from patchstack import trees
+
+    targets = [resolve(name) for name in dict.fromkeys(args.db or ["sqlite"])]
+    for target in targets:
+        if target.family not in MEASURED:
+            raise StackError(f"--db: {target.name} is not a database", HELP)
+    if args.json is not None and len(targets) > 1:
+        raise StackError("--json FILE goes with one --db", HELP)
+    stock, patched = trees.stock(project), trees.patched(project)
+    missing: list[tuple[str, Unavailable]] = []
+    for target in targets:
+        try:
+            with running(target) as database:
+                done = compare(
+                    stock=stock,
+                    patched=patched,
+                    url=database.url,
+                    plan=wished,
+                    ids={"stock": stock.name, "patched": patched.name},
+                )
+        except Unavailable as error:
+            say(f"{target.name}: not run: {error.reason}")
+            missing.append((target.name, error))
+            continue
+        print(show(done), end="\n\n", flush=True)
+        own = project.root / "results" / f"bench-{target.name}.json"
+        write(done, Path(args.json) if args.json else own, project.root)
+    if missing:
+        name, why = missing[0]
+        raise StackError(f"{name}: not run: {why.reason}", why.command)
+    return OK
+
+
+def run_replay(args: argparse.Namespace, project: "Project") -> int:
+    for name in ("db", "ops", "rows", "max_entries", "json", "quick"):
+        if getattr(args, name) not in (None, False):
+            option = name.replace("_", "-")
+            raise StackError(f"--{option} does not go with --replay", HELP)
+    seed = whole(args.seed, "--seed", 0)
+    limit = None if args.limit is None else whole(args.limit, "--limit")
+    share = whole(args.share or "10", "--share") / 100
+    folder = project.root.parent / "shared" / "traces"
+    streams = [
+        load(name, folder, limit, seed) for name in names(args.traces or "web07,web12")
+    ]
+    from patchstack import trees
+
+    stock, patched = trees.stock(project), trees.patched(project)
+    done = [
+        replay(
+            each,
+            stock=stock,
+            patched=patched,
+            share=share,
+            keys=args.keys or "decimal",
+            seed=seed,
+        )
+        for each in streams
+    ]
+    print("Hit ratio: get, on a miss set, no expiry.")
+    print(table(done))
+    return OK

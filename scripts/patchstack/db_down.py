@@ -1,0 +1,21 @@
+"""Stop the servers that db-up started: those named, or all of them.
+
+Only a process that db-up started is ever stopped; what it kept is removed.
+"""
+
+import argparse
+
+from .errors import OK
+from .project import Project
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME")
+
+
+def run(args: argparse.Namespace, project: Project) -> int:
+    from databases import servers
+
+    stopped = servers.down(args.names)
+    print(f"stopped {', '.join(stopped)}" if stopped else "no server was running")
+    return OK

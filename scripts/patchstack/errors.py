@@ -1,0 +1,23 @@
+"""The one exception that a user may see, and the exit codes of every verb."""
+
+OK = 0
+FINDINGS = 1
+USAGE = 2
+WAITING = 3
+
+
+class StackError(Exception):
+    """Something the user has to know: the facts, then the exact next command.
+
+    ``code`` is the exit status: ``USAGE`` for what was asked wrongly or cannot
+    be had, ``WAITING`` for a state that only the user can resolve.
+    """
+
+    def __init__(self, facts: str, then: str | None = None, code: int = USAGE) -> None:
+        super().__init__(facts)
+        self.facts = facts
+        self.then = then
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.facts}\n  next: {self.then}" if self.then else self.facts

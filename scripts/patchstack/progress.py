@@ -1,0 +1,20 @@
+"""Progress for people, on standard error, so that --json stays clean."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def say(line: str) -> None:
+    """Write one line for a person to standard error, at once."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Say what begins, then how many seconds it took; nothing more if it fails."""
+    say(f"{what} ...")
+    began = time.monotonic()
+    yield
+    say(f"{what}: {time.monotonic() - began:.1f} s")

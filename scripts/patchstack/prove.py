@@ -1,0 +1,158 @@
+"""Prove that a patch does what it says: red without it, green with it.
+
+For each patch, on SQLite or on each --db:
+  red         its tests/ hunks alone on its parent: exactly the tests that
+              series.toml names in "red" fail
+  green       the whole patch: those tests, and the others of their classes, pass
+  unmodified  upstream's own tests of the touched areas, as upstream has them,
+              pass on the patched Django (known failures of stock left aside)
+A patch of kind refactor, docs or test has no red.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import build, series, trees, upstream
+from .errors import FINDINGS, OK
+from .git import Git
+from .project import Project
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What is wrong with one patch on one database; nothing if it is proved."""
+
+    patch: str
+    database: str
+    findings: tuple[str, ...]
+    red: int
+    unmodified: int
+
+    def __str__(self) -> str:
+        if not self.findings:
+            return (
+                f"{self.patch} on {self.database}: {self.red} tests red without it,"
+                f" green with it; {self.unmodified} upstream tests pass unmodified"
+            )
+        return "\n".join(
+            f"{self.patch} on {self.database}: {line}" for line in self.findings
+        )
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("patches", nargs="*", metavar="PATCH", help="default: all")
+    parser.add_argument(
+        "--db", action="append", metavar="NAME", help="default: sqlite; may be repeated"
+    )
+
+
+def classes(tests: Sequence[str]) -> list[str]:
+    """Return the labels of the classes that hold the tests.
+
+    >>> classes(["cache.tests.A.test_x", "cache.tests.A.test_y"])
+    ['cache.tests.A']
+    """
+    return sorted({test.rsplit(".", 1)[0] for test in tests})
+
+
+def red_findings(failed: Sequence[str], red: Sequence[str]) -> list[str]:
+    """Say how the failures without the patch differ from what series.toml says."""
+    found = [f"{test} passes without the patch" for test in sorted({*red} - {*failed})]
+    found += [
+        f"{test} fails without the patch and is not in red"
+        for test in sorted({*failed} - {*red})
+    ]
+    return found
+
+
+@dataclass(frozen=True)
+class Trees:
+    """The three trees that a proof needs, and where they lie."""
+
+    red: Path
+    green: Path
+    unmodified: Path
+
+
+def prepare(
+    project: Project, patch: series.Patch, made: Sequence[build.Commit]
+) -> Trees:
+    store = Git(project.base, bare=True)
+    base = upstream.base_tree(project)
+    tree = made[patch.number - 1].tree
+    parent = made[patch.number - 2].tree if patch.number > 1 else base
+    store.run("cat-file", "-e", tree)
+    return Trees(
+        red=trees.materialise(project, trees.swap_tests(project, parent, tree)),
+        green=trees.materialise(project, tree),
+        unmodified=trees.materialise(project, trees.swap_tests(project, tree, base)),
+    )
+
+
+def prove(
+    project: Project, patch: series.Patch, made: Sequence[build.Commit], name: str
+) -> Proof:
+    """Prove one patch on one database. Raise targets.Unavailable, StackError."""
+    from databases.servers import running
+    from databases.targets import resolve
+    from suite.baseline import judge, load
+    from suite.matrix import run_cell
+
+    at = prepare(project, patch, made)
+    logs = project.results / "logs" / patch.slug
+    target = resolve(name)
+    known = load(target.family)
+    found: list[str] = []
+    with running(target) as database:
+        if patch.red:
+            labels = classes(patch.red)
+            cell = run_cell(
+                database, at.red, "without", labels, log=logs / f"{name}-red.log"
+            )
+            found += red_findings(judge(cell.run, known).new, patch.red)
+            cell = run_cell(
+                database, at.green, "with", labels, log=logs / f"{name}-green.log"
+            )
+            found += [f"{test} fails with the patch" for test in cell.verdict.new]
+            ran = {t for t, outcome in cell.run.outcomes.items() if outcome == "ok"}
+            found += [
+                f"{test} did not pass with the patch"
+                for test in sorted({*patch.red} - ran - {*cell.verdict.new})
+            ]
+        cell = run_cell(
+            database,
+            at.unmodified,
+            "upstream's tests",
+            patch.tests,
+            log=logs / f"{name}-unmodified.log",
+        )
+        altered = {entry.test for entry in patch.alters}
+        found += [
+            f"upstream's own {test} fails"
+            for test in cell.verdict.new
+            if test not in altered
+        ]
+    return Proof(patch.slug, name, tuple(found), len(patch.red), cell.passed)
+
+
+def run(args: argparse.Namespace, project: Project) -> int:
+    from databases.targets import Unavailable
+
+    patches = series.load(project)
+    chosen = [series.find(patches, name) for name in args.patches] or patches
+    made = build.build(project, series.files(project, patches))
+    code = OK
+    for patch in chosen:
+        for name in args.db or ["sqlite"]:
+            try:
+                proof = prove(project, patch, made, name)
+            except Unavailable as error:
+                print(f"{patch.slug} on {name}: not run: {error.reason}")
+                print(f"  next: {error.command}")
+                continue
+            print(proof)
+            if proof.findings:
+                code = FINDINGS
+    return code

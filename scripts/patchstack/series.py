@@ -1,0 +1,210 @@
+"""The series: series.toml (written by people) and series.lock (by export)."""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import StackError
+from .project import Project
+
+KINDS = ("feature", "fix", "refactor", "docs", "test")
+STATUSES = ("draft", "ready", "submitted", "accepted", "merged", "rejected", "local")
+SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Altered:
+    """An upstream test that a patch must alter, and why."""
+
+    test: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One table of series.toml, with its place in the series (from 1)."""
+
+    number: int
+    slug: str
+    set: str
+    kind: str
+    status: str
+    effect: str
+    ticket: int | None = None
+    depends: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    databases: tuple[str, ...] = ()
+    red: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+    alters: tuple[Altered, ...] = ()
+
+    @property
+    def filename(self) -> str:
+        return f"{self.number:04d}-{self.slug}.patch"
+
+
+@dataclass(frozen=True)
+class Locked:
+    """What series.lock says of one patch."""
+
+    slug: str
+    sha256: str
+    tree: str
+
+
+@dataclass(frozen=True)
+class Lock:
+    """series.lock: upstream's sha256, the base tree, each patch's bytes and tree."""
+
+    upstream: str
+    base: str
+    patches: tuple[Locked, ...] = field(default=())
+
+    def dumps(self) -> str:
+        lines = [
+            "# Written by ./scripts/stack export; compared by ./scripts/stack verify.",
+            f'upstream = "{self.upstream}"',
+            f'base = "{self.base}"',
+        ]
+        for patch in self.patches:
+            lines += [
+                "",
+                "[[patch]]",
+                f'slug = "{patch.slug}"',
+                f'sha256 = "{patch.sha256}"',
+                f'tree = "{patch.tree}"',
+            ]
+        return "\n".join(lines) + "\n"
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def load_toml(path: Path, project: Project) -> dict[str, Any]:
+    """Return the parsed file. Raise StackError if it is missing or malformed."""
+    shown = project.shown(path)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StackError(f"{shown} is missing", f"git checkout -- {shown}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StackError(
+            f"{shown} is not valid TOML: {error}", f"edit {shown}"
+        ) from error
+
+
+def _patch(number: int, table: dict[str, Any]) -> Patch:
+    """Return the table as a Patch. Raise ValueError with what is wrong in it."""
+    texts = {"slug", "set", "kind", "status", "effect"}
+    lists = {"depends", "tests", "databases", "red", "operations"}
+    if missing := (texts | {"tests"}) - table.keys():
+        raise ValueError(f"has no {', '.join(sorted(missing))}")
+    if unknown := table.keys() - texts - lists - {"ticket", "alters"}:
+        raise ValueError(f"has an unknown key {', '.join(sorted(unknown))}")
+    for key in texts:
+        if not isinstance(table[key], str):
+            raise ValueError(f"{key} must be a text")
+    for key in lists & table.keys():
+        if not (
+            isinstance(table[key], list) and all(isinstance(v, str) for v in table[key])
+        ):
+            raise ValueError(f"{key} must be a list of texts")
+    if not SLUG.fullmatch(table["slug"]):
+        raise ValueError("slug must be lower-case words joined by hyphens")
+    if table["kind"] not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}")
+    if table["status"] not in STATUSES:
+        raise ValueError(f"status must be one of {', '.join(STATUSES)}")
+    if not isinstance(table.get("ticket"), int | None):
+        raise ValueError("ticket must be a number")
+    if table["kind"] in ("feature", "fix") and not table.get("red"):
+        raise ValueError(
+            "a feature or a fix must name in red the tests that fail without it"
+        )
+    values: dict[str, Any] = {key: table[key] for key in texts}
+    values |= {key: tuple(table[key]) for key in lists & table.keys()}
+    return Patch(
+        number=number,
+        ticket=table.get("ticket"),
+        alters=tuple(Altered(a["test"], a["reason"]) for a in table.get("alters", ())),
+        **values,
+    )
+
+
+def load(project: Project) -> tuple[Patch, ...]:
+    """Return the series in order. Raise StackError if series.toml is wrong."""
+    path = project.patches / "series.toml"
+    shown = project.shown(path)
+    patches: list[Patch] = []
+    for number, table in enumerate(load_toml(path, project).get("patch", []), 1):
+        try:
+            patch = _patch(number, table)
+            if patch.slug in {p.slug for p in patches}:
+                raise ValueError("is listed twice")
+            if later := set(patch.depends) - {p.slug for p in patches}:
+                raise ValueError(
+                    f"depends on {', '.join(sorted(later))}, not before it"
+                )
+        except (ValueError, KeyError, TypeError) as error:
+            name = table.get("slug", f"number {number}")
+            raise StackError(
+                f"{shown}: patch {name} {error}", f"edit {shown}"
+            ) from error
+        patches.append(patch)
+    return tuple(patches)
+
+
+def files(project: Project, patches: Sequence[Patch]) -> tuple[Path, ...]:
+    """Return the patch files in order.
+
+    Raise StackError if one is missing, misnamed or not listed.
+    """
+    wanted = [patch.filename for patch in patches]
+    found = {path.name for path in project.patches.glob("*.patch")}
+    problems = [f"{name} is missing" for name in wanted if name not in found]
+    problems += [
+        f"{name} is not in series.toml" for name in sorted(found - set(wanted))
+    ]
+    if problems:
+        raise StackError(
+            f"patches/ and series.toml disagree: {'; '.join(problems)}",
+            "git status patches/ (then restore the files or the order in series.toml)",
+        )
+    return tuple(project.patches / name for name in wanted)
+
+
+def load_lock(project: Project) -> Lock:
+    """Return series.lock. Raise StackError if it is missing or malformed."""
+    path = project.patches / "series.lock"
+    table = load_toml(path, project)
+    try:
+        return Lock(
+            upstream=table["upstream"],
+            base=table["base"],
+            patches=tuple(
+                Locked(p["slug"], p["sha256"], p["tree"])
+                for p in table.get("patch", ())
+            ),
+        )
+    except (KeyError, TypeError) as error:
+        shown = project.shown(path)
+        raise StackError(
+            f"{shown} lacks {error}", f"git checkout -- {shown}"
+        ) from error
+
+
+def find(patches: Sequence[Patch], name: str) -> Patch:
+    """Return the patch with this slug, number or file name."""
+    wanted = Path(name).name
+    for patch in patches:
+        if wanted in (patch.slug, str(patch.number), patch.filename):
+            return patch
+    known = ", ".join(patch.slug for patch in patches) or "none"
+    raise StackError(
+        f"there is no patch {name}; known: {known}", "./scripts/stack status"
+    )

@@ -1,0 +1,81 @@
+"""The table of patches, for the README files and for the terminal."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from . import series
+from .project import Project
+
+BEGIN = "<!-- patches:begin, written by ./scripts/stack report -->"
+END = "<!-- patches:end -->"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Mean statements per call of an operation, without and with a patch."""
+
+    operation: str
+    before: float
+    after: float
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.before:.4g} → {self.after:.4g}"
+
+
+Effects = dict[str, list[Effect]]
+
+
+def load_effects(project: Project) -> Effects:
+    """Return what ``report`` measured last, by slug; empty if it never did."""
+    path = project.drafts / "results" / "statements.json"
+    if not path.exists():
+        return {}
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return {slug: [Effect(**row) for row in rows] for slug, rows in data.items()}
+
+
+def rows(
+    patches: Sequence[series.Patch], effects: Effects
+) -> list[tuple[str, str, str, str]]:
+    """Return (patch, what it does, tests, statements) for each patch."""
+    return [
+        (
+            patch.slug,
+            patch.effect,
+            f"{', '.join(patch.tests)}; {len(patch.red)} of its own",
+            "; ".join(map(str, effects.get(patch.slug, ()))) or "not measured",
+        )
+        for patch in patches
+    ]
+
+
+HEAD = ("Patch", "What it does", "Tests", "Statements per call (SQLite)")
+
+
+def markdown(
+    patches: Sequence[series.Patch], effects: Effects, folder: str = ""
+) -> str:
+    lines = [f"| {' | '.join(HEAD)} |", "|" + "---|" * len(HEAD)]
+    for patch, (slug, *rest) in zip(patches, rows(patches, effects), strict=True):
+        link = f"[{slug}]({folder}{patch.filename})"
+        lines.append(f"| {' | '.join((link, *rest))} |")
+    return "\n".join(lines) + "\n"
+
+
+def patches_readme(project: Project, patches: Sequence[series.Patch]) -> str:
+    """Return the text of patches/README.md."""
+    table = markdown(patches, load_effects(project))
+    return (
+        "# The series\n\n"
+        "Written by `./scripts/stack report` and `export` from `series.toml` and the"
+        " measured\nstatement counts. On a checkout of the pinned Django:"
+        " `git am patches/*.patch`.\n\n" + table
+    )
+
+
+def between(text: str, table: str) -> str:
+    """Return ``text`` with what stands between its two markers replaced."""
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{BEGIN}\n{table}{END}{tail}"

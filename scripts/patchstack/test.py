@@ -1,0 +1,201 @@
+"""Run tests: everything, or Django's runtests.py on the databases you name.
+
+Without arguments: the tool's own tests; verify; prove for every patch on
+SQLite; upstream's tests of the touched areas, with ours, on every database that
+can be had; and whether the tables in the README files are true. Databases that
+cannot be had are listed as "not run" with the command that would change it.
+
+With --db, labels or any other option: Django's runtests.py with the labels
+(default: the areas that the patches touch; --full: all), on the patched Django
+of patches/, or --stock, or --src: the files of django-upstream/src as they are.
+What follows "--" goes to runtests.py as it is.
+
+Failures that stock Django has on a database too are listed with their reasons
+in scripts/suite/baseline/; everything else is news, and exit status 1.
+
+  ./scripts/stack test --db postgres cache.tests.DBCacheTests -- --debug-sql
+  make test DB=mariadb LABELS="cache bulk_create" STOCK=1
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from . import build, prove, report, series, src, trees, verify
+from .errors import FINDINGS, OK, StackError
+from .progress import say
+from .project import Project
+
+# A server that is no database takes part in the tests of its own backend only.
+SERVER_LABELS = {
+    "redis": ("cache.tests.RedisCacheTests",),
+    "memcached": ("cache.tests.PyMemcacheCacheTests",),
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("labels", nargs="*", metavar="LABEL")
+    parser.add_argument("--db", action="append", metavar="NAME", help="may be repeated")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--stock", action="store_true", help="Django as it came")
+    which.add_argument(
+        "--src",
+        action="store_true",
+        help="django-upstream/src, uncommitted changes too",
+    )
+    parser.add_argument("--full", action="store_true", help="the whole upstream suite")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def touched(patches: Sequence[series.Patch]) -> list[str]:
+    """Return the labels of the areas that the patches touch, each once."""
+    return list(dict.fromkeys(label for patch in patches for label in patch.tests))
+
+
+def run(args: argparse.Namespace, project: Project) -> int:
+    named = args.labels or args.db or args.stock or args.src or args.full or args.rest
+    return run_named(args, project) if named else run_all(args, project)
+
+
+def _tree(args: argparse.Namespace, project: Project) -> tuple[str, Path]:
+    if args.stock:
+        return "stock", trees.stock(project)
+    if args.src:
+        if src.own(project) is None:
+            raise StackError(
+                "django-upstream/src is not there", "./scripts/stack apply"
+            )
+        return "src", project.src
+    return "patched", trees.patched(project)
+
+
+def run_named(args: argparse.Namespace, project: Project) -> int:
+    """Run labels on databases. Return 1 if there is news or nothing ran."""
+    from databases.targets import resolve
+    from suite.matrix import NotRun, run_target
+
+    labels = args.labels or ([] if args.full else touched(series.load(project)))
+    targets = [resolve(name) for name in args.db or ["sqlite"]]
+    tree = _tree(args, project)
+    cells, not_run = [], []
+    for target in targets:
+        chosen = labels
+        if not args.labels and target.name in SERVER_LABELS:
+            chosen = list(SERVER_LABELS[target.name])
+        done = run_target(
+            target, [tree], chosen, project.results / "logs", extra=args.rest
+        )
+        if isinstance(done, NotRun):
+            not_run.append(done)
+        else:
+            cells += done
+    return _finish(args, cells, not_run, [])
+
+
+def _finish(
+    args: argparse.Namespace,
+    cells: Sequence[Any],
+    not_run: Sequence[Any],
+    problems: list[str],
+) -> int:
+    """Print what was found, and return the exit code that says the same."""
+    passed = sum(cell.passed for cell in cells)
+    failed = sum(len(cell.verdict.new) for cell in cells) + len(problems)
+    skipped = sum(cell.skipped for cell in cells)
+    ok = not failed and (bool(cells) or not not_run)
+    if args.json:
+        print(
+            json.dumps(
+                {
+                    "ok": ok,
+                    "runs": [cell.data() for cell in cells],
+                    "not_run": [vars(entry) for entry in not_run],
+                    "problems": problems,
+                },
+                indent=2,
+            )
+        )
+        return OK if ok else FINDINGS
+    for cell in cells:
+        name = f"{cell.database}, {cell.tree}"
+        for test in cell.verdict.new:
+            print(f"{name}: FAILED {test}: {cell.run.reasons.get(test, '')}")
+        if cell.verdict.new:
+            print(f"{name}: everything it printed is in {cell.run.log}")
+        for test in cell.verdict.known:
+            print(f"{name}: known failure of stock Django: {test}")
+        for test in cell.verdict.repaired:
+            print(f"{name}: listed as failing, but it passes: {test}")
+    for line in problems:
+        print(line)
+    for cell in cells:
+        print(
+            f"{cell.database:<12}{cell.version:<24}{cell.tree:<12}"
+            f"{cell.passed:>6} passed"
+            f"{len(cell.verdict.new):>5} new failures{cell.skipped:>6} skipped"
+        )
+    for entry in not_run:
+        print(f"{entry.database:<12}not run: {entry.reason}")
+        print(f"{'':<12}next: {entry.command}")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return OK if ok else FINDINGS
+
+
+def tool_tests(project: Project) -> tuple[int, int, int]:
+    """Run the tool's own tests; return how many passed, failed, were skipped."""
+    with tempfile.TemporaryDirectory(prefix="stack-") as folder:
+        xml = Path(folder) / "tests.xml"
+        say("the tool's own tests ...")
+        subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", f"--junitxml={xml}"],
+            cwd=project.root,
+            stdout=sys.stderr,
+            check=False,
+        )
+        if not xml.exists():
+            raise StackError("pytest gave no result", "./.venv/bin/python -m pytest")
+        counts = ET.parse(xml).getroot().find("testsuite")
+        assert counts is not None
+        number = {
+            key: int(counts.attrib[key])
+            for key in counts.attrib
+            if key != "name" and counts.attrib[key].isdigit()
+        }
+    failed = number["failures"] + number["errors"]
+    return number["tests"] - failed - number["skipped"], failed, number["skipped"]
+
+
+def run_all(args: argparse.Namespace, project: Project) -> int:
+    """Run everything that can be run here."""
+    from databases.targets import targets
+    from suite.matrix import NotRun, run_target
+
+    patches = series.load(project)
+    problems: list[str] = []
+    passed, failed, skipped = tool_tests(project)
+    if failed:
+        problems.append(f"{failed} of the tool's own tests failed")
+    problems += verify.findings(project)
+    made = build.build(project, series.files(project, patches))
+    for patch in patches:
+        proof = prove.prove(project, patch, made, "sqlite")
+        problems += [f"prove {patch.slug}: {line}" for line in proof.findings]
+        say(str(proof))
+    problems += report.findings(project)
+    tree = ("patched", trees.patched(project))
+    cells, not_run = [], []
+    for target in targets():
+        labels = SERVER_LABELS.get(target.name, touched(patches))
+        done = run_target(target, [tree], labels, project.results / "logs")
+        if isinstance(done, NotRun):
+            not_run.append(done)
+        else:
+            cells += done
+    say(f"tool: {passed} passed, {failed} failed, {skipped} skipped")
+    return _finish(args, cells, not_run, problems)

@@ -1,0 +1,54 @@
+"""What stock Django fails on a database, so that only news is news."""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .run import Run
+
+FOLDER = Path(__file__).parent / "baseline"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A test that stock Django fails, and why. A flaky one may also pass."""
+
+    test: str
+    reason: str
+    flaky: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A run against the baseline; each a sorted tuple of test ids.
+
+    ``new`` are failures that the baseline does not list, ``known`` those that
+    it does, ``repaired`` the listed ones that ran and did not fail.
+    """
+
+    new: tuple[str, ...]
+    known: tuple[str, ...]
+    repaired: tuple[str, ...]
+
+
+def load(family: str) -> tuple[Known, ...]:
+    """Return the baseline of a database family, such as "postgres"."""
+    path = FOLDER / f"{family}.toml"
+    if not path.exists():
+        return ()
+    tables = tomllib.loads(path.read_text(encoding="utf-8")).get("known", [])
+    return tuple(Known(**table) for table in tables)
+
+
+def judge(run: Run, known: Sequence[Known]) -> Verdict:
+    listed = {entry.test: entry for entry in known}
+    failed = set(run.failed)
+    passed = {test for test, outcome in run.outcomes.items() if outcome == "ok"}
+    return Verdict(
+        new=tuple(sorted(failed - listed.keys())),
+        known=tuple(sorted(failed & listed.keys())),
+        repaired=tuple(
+            sorted(t for t in passed & listed.keys() if not listed[t].flaky)
+        ),
+    )

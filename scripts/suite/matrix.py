@@ -1,0 +1,134 @@
+"""Labels on databases: what ran, what is news, and what could not run."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from databases.servers import Database, running
+from databases.targets import Target, Unavailable
+from patchstack.errors import StackError
+from patchstack.progress import say
+
+from .baseline import Verdict, judge, load
+from .run import Run, run_tests
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The tests of one tree on one database."""
+
+    database: str
+    version: str
+    tree: str
+    run: Run
+    verdict: Verdict
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.run.outcomes) and not self.verdict.new
+
+    @property
+    def passed(self) -> int:
+        return self.run.counts["ok"] + self.run.counts["expected failure"]
+
+    @property
+    def skipped(self) -> int:
+        return self.run.counts["skip"]
+
+    def data(self) -> dict[str, Any]:
+        """Return what a program may want to know of it."""
+        return {
+            "database": self.database,
+            "version": self.version,
+            "tree": self.tree,
+            "ok": self.ok,
+            "passed": self.passed,
+            "skipped": self.skipped,
+            **asdict(self.verdict),
+            "seconds": round(self.seconds, 1),
+            "log": str(self.run.log) if self.run.log else None,
+        }
+
+
+@dataclass(frozen=True)
+class NotRun:
+    """A database that could not be had, why, and what would change that."""
+
+    database: str
+    reason: str
+    command: str
+
+
+def run_cell(
+    database: Database,
+    tree: Path,
+    tree_name: str,
+    labels: Sequence[str],
+    *,
+    extra: Sequence[str] = (),
+    log: Path | None = None,
+) -> Cell:
+    """Run the labels of a tree. Raise StackError if the server died meanwhile."""
+    name = database.target.name
+    began = time.monotonic()
+    say(f"{name}, {tree_name}: {' '.join(labels) or 'the whole suite'} ...")
+    run = run_tests(tree, labels, database.environment(), extra=extra, log=log)
+    seconds = time.monotonic() - began
+    if not database.alive():
+        raise StackError(
+            f"the {name} server ended during the tests, so they show nothing:"
+            f" {database.why_dead()}",
+            f"./scripts/stack test --db {name} (again)",
+        )
+    if not run.outcomes and run.code:
+        last = ""
+        if log is not None:
+            lines = log.read_text(errors="replace").strip().splitlines()
+            last = f": {lines[-1]}" if lines else ""
+        raise StackError(
+            f"runtests.py ended with status {run.code} before any result{last}",
+            f"see {log}" if log else None,
+        )
+    cell = Cell(
+        name,
+        database.version,
+        tree_name,
+        run,
+        judge(run, load(database.target.family)),
+        seconds,
+    )
+    say(
+        f"{name}, {tree_name}: {cell.passed} passed, {len(run.failed)} failed,"
+        f" {cell.skipped} skipped ({seconds:.0f} s)"
+    )
+    return cell
+
+
+def run_target(
+    target: Target,
+    trees: Sequence[tuple[str, Path]],
+    labels: Sequence[str],
+    logs: Path,
+    *,
+    extra: Sequence[str] = (),
+) -> list[Cell] | NotRun:
+    """Run the labels of each tree on one database, in turn."""
+    try:
+        with running(target) as database:
+            return [
+                run_cell(
+                    database,
+                    tree,
+                    name,
+                    labels,
+                    extra=extra,
+                    log=logs / f"{target.name}-{name}.log",
+                )
+                for name, tree in trees
+            ]
+    except Unavailable as error:
+        say(f"{target.name}: not run: {error.reason}")
+        return NotRun(target.name, error.reason, error.command)

@@ -1,0 +1,539 @@
+"""The benchmark: its arithmetic and tables, and real workers on a real Django."""
+
+import argparse
+import json
+import lzma
+import os
+import shutil
+import signal
+import sqlite3
+import struct
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import figures, traces, verb
+from bench.client import Worker, started
+from bench.compare import (
+    PATCHED,
+    QUICK,
+    STOCK,
+    Block,
+    Comparison,
+    Counted,
+    Measured,
+    Plan,
+    compare,
+)
+from bench.operations import OPERATIONS, Data, key, pickled_size, select
+from bench.replay import replay, table
+from bench.statements import mean_statements
+from patchstack.errors import USAGE, StackError
+from patchstack.project import Project
+
+SQLITE = "sqlite:///:memory:"
+BACKEND = Path("django/core/cache/backends/db.py")
+
+
+@pytest.fixture(scope="module")
+def stock() -> Path:
+    """A Django whose database cache is upstream's."""
+    for tree in sorted(Project.here().trees.glob("*/")):
+        backend = tree / BACKEND
+        if backend.is_file() and "CULL_PROBABILITY" not in backend.read_text("utf-8"):
+            return tree
+    pytest.skip("no stock Django in django-upstream/trees; ./scripts/stack verify")
+
+
+@pytest.fixture(scope="module")
+def altered(stock: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same Django with a database cache that never counts."""
+    tree = tmp_path_factory.mktemp("altered")
+    skip = shutil.ignore_patterns("*.po", "*.mo", "__pycache__")
+    shutil.copytree(stock / "django", tree / "django", ignore=skip)
+    code = (tree / BACKEND).read_text("utf-8")
+    count = 'cursor.execute("SELECT COUNT(*) FROM %s" % table)\n'
+    fetch = "num = cursor.fetchone()[0]\n"
+    assert code.count(count) == code.count(fetch) == 1
+    code = code.replace(count, "pass\n").replace(fetch, "num = 0\n")
+    (tree / BACKEND).write_text(code, "utf-8")
+    return tree
+
+
+@pytest.fixture
+def worker(stock: Path, tmp_path: Path) -> Iterator[Worker]:
+    with started("stock", stock, SQLITE, tmp_path) as one:
+        one.ask("open", name="stock", folder=str(tmp_path), synchronous="OFF")
+        yield one
+
+
+def measured(
+    rows: int, times: Sequence[tuple[int, int]], operation: str = "touch"
+) -> Measured:
+    """Return made-up rounds: µs per call of stock and of patched, CPU as wall."""
+
+    def block(us: int, calls: int) -> Block:
+        ns = us * 1_000 * calls
+        return Block(calls=calls, cpu_ns=ns, wall_ns=2 * ns, p99_ns=ns, worst_ns=ns)
+
+    return Measured(
+        operation=operation,
+        per=1,
+        rows=rows,
+        blocks={
+            STOCK: [block(stock, 10) for stock, _ in times],
+            PATCHED: [block(patched, 30) for _, patched in times],
+        },
+        counted={
+            STOCK: Counted(calls=100, statements=500, with_count=100),
+            PATCHED: Counted(calls=100, statements=401, with_count=1),
+        },
+    )
+
+
+def comparison(*found: Measured) -> Comparison:
+    return Comparison(
+        database="SQLite",
+        database_version="3.45",
+        date="2026-11-21T00:00:00+00:00",
+        machine={"cpus": 2},
+        django={STOCK: "6.1.3", PATCHED: "6.1.3"},
+        ids={},
+        plan=Plan(rows=tuple(dict.fromkeys(each.rows for each in found))),
+        measured=found,
+    )
+
+
+# Arithmetic and tables
+
+
+def test_spread_is_the_quartiles() -> None:
+    assert figures.spread([5, 1, 2, 4, 3]) == (2, 4)
+    assert figures.spread([7.0]) == (7, 7)
+
+
+def test_ratio_is_the_median_of_each_rounds_ratio() -> None:
+    # The second round was ten times slower for both: the ratio does not see it.
+    assert figures.ratio([20, 200, 30], [10, 100, 10]) == 2
+    with pytest.raises(ValueError, match="shorter"):
+        figures.ratio([1, 2], [1])
+
+
+def test_numbers_as_text() -> None:
+    assert figures.with_spread([1_000, 2_000, 3_000]) == "2,000 [1,500 - 2,500]"
+    assert figures.microseconds(3.14159) == "3.1"
+    assert figures.number(5.0) == "5"
+    assert figures.number(4.0101) == "4.01"
+    assert figures.times(1.5) == "1.50 x"
+    assert figures.times(17.04) == "17.0 x"
+
+
+def test_tables() -> None:
+    header, rows = ("what", "µs"), [["get", "40"], ["set_many", "1,725"]]
+    assert figures.aligned(header, rows).splitlines() == [
+        "what         µs",
+        "--------  -----",
+        "get          40",
+        "set_many  1,725",
+    ]
+    assert figures.markdown(header, rows).splitlines() == [
+        "| what | µs |",
+        "| --- | ---: |",
+        "| get | 40 |",
+        "| set_many | 1,725 |",
+    ]
+
+
+def test_comparison_as_a_table() -> None:
+    found = comparison(measured(1_000, [(100, 50), (110, 50), (90, 50)]))
+    line = found.table().splitlines()[-1].split("  ")
+    cells = [cell.strip() for cell in line if cell.strip()]
+    assert cells == [
+        "touch",
+        "1,000",
+        "100 [95 - 105]",
+        "50 [50 - 50]",
+        "2.00 x",
+        "200 [190 - 210]",
+        "100 [100 - 100]",
+        "2.00 x",
+        "5 → 4.01",
+        "100 → 1 of 100",
+    ]
+    assert found.markdown().splitlines()[-1] == f"| {' | '.join(cells)} |"
+    assert found.growth() == []
+
+
+def test_growth_with_the_rows() -> None:
+    found = comparison(
+        measured(1_000, [(100, 80), (100, 80)]),
+        measured(300_000, [(1_700, 88), (1_700, 88)]),
+    )
+    assert found.growth() == [
+        "Time at 300,000 rows / time at 1,000 rows:",
+        "touch: stock CPU 17.0 x, wall 17.0 x; patched CPU 1.10 x, wall 1.10 x",
+    ]
+
+
+def test_json_holds_every_round_and_the_medians() -> None:
+    found = comparison(measured(1_000, [(100, 50), (110, 50)]))
+    data = json.loads(json.dumps(found.to_json()))
+    assert data["options"]["max_entries"] == 1_000_000
+    assert data["options"]["value_bytes"] == pickled_size() == 144
+    (result,) = data["results"]
+    assert [block["cpu_ns"] for block in result["blocks"][STOCK]] == [
+        1_000_000,
+        1_100_000,
+    ]
+    assert result["cpu_us"][STOCK]["median"] == 105
+    assert result["cpu_ratio"] == pytest.approx(2.1)
+    assert result["mean_statements"] == {STOCK: 5, PATCHED: 4.01}
+    assert result["counted"][PATCHED]["with_count"] == 1
+
+
+# Operations
+
+
+def test_select_by_name_and_by_pattern() -> None:
+    assert [each.name for each in select([])] == list(OPERATIONS)
+    assert [each.name for each in select(["touch", "get_many(100)"])] == [
+        "touch",
+        "get_many(100)",
+    ]
+    assert [each.name for each in select(["set *"])] == [
+        "set existing key",
+        "set new key",
+    ]
+    with pytest.raises(StackError, match=r"no operation is called 'sett'.*touch"):
+        select(["touch", "sett"])
+
+
+def test_keys_of_an_operation_are_reproducible_and_do_not_meet() -> None:
+    one, two = (Data(None, 50, seed=3, calls=20) for _ in range(2))
+    existing = [next(one.existing()) for _ in range(50)]
+    assert existing == [next(two.existing()) for _ in range(50)]
+    assert sorted(existing) == sorted(key(number) for number in range(50))
+    assert Data(None, 50, seed=4).keys != one.keys
+    fresh = list(one.new())
+    assert len(fresh) == 20
+    assert one.added == fresh
+    absent = {next(keys) for keys in [one.absent()] for _ in range(2_000)}
+    assert not {*existing} & {*fresh}
+    assert not absent & {*existing, *fresh}
+    assert not {*one.new()} & {*fresh}
+
+
+# Traces
+
+
+def test_trace_file(tmp_path: Path) -> None:
+    keys = [1, 2, 1, 70_000, 2**31 - 1]
+    path = tmp_path / "cache2k-web07.trace.xz"
+    path.write_bytes(lzma.compress(struct.pack(">5i", *keys)))
+    assert list(traces.read(path)) == keys
+    assert list(traces.read(path, limit=3)) == keys[:3]
+    assert list(traces.read(path, limit=99)) == keys
+    loaded = traces.load("web07", tmp_path, None, seed=1)
+    assert (loaded.label, loaded.distinct) == ("web07", 4)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no xz file", "not a whole xz file"),
+        (lzma.compress(b"\0" * 4_000)[:-20], "not a whole xz file"),
+        (lzma.compress(b"\0" * 7), "not a stream of 32-bit keys"),
+        (lzma.compress(b""), "not a stream of 32-bit keys"),
+    ],
+)
+def test_trace_file_that_is_none(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "broken.xz"
+    path.write_bytes(content)
+    with pytest.raises(StackError, match=f"broken.xz is {message}"):
+        traces.read(path)
+
+
+def test_a_missing_trace_is_replaced_and_says_so(tmp_path: Path) -> None:
+    one = traces.load("web12", tmp_path, 500, seed=1)
+    assert "synthetic Zipf 0.9" in one.label
+    assert "absent" in one.label
+    assert len(one.keys) == 500
+    assert one.keys == traces.load("web12", tmp_path, 500, seed=1).keys
+    assert one.keys != traces.load("web12", tmp_path, 500, seed=2).keys
+    with pytest.raises(StackError, match=r"no trace is called 'web99'.*web07"):
+        traces.load("web99", tmp_path, None, seed=1)
+
+
+def test_zipf_is_skewed_as_asked() -> None:
+    keys = traces.zipf(1_000, 50_000, 1.0, seed=7)
+    counts = [count for _, count in Counter(keys).most_common()]
+    # Rank 1 has 1 / (1 + 1/2 + … + 1/1000) = 13.4 % of all, rank 10 a tenth of it.
+    assert counts[0] == pytest.approx(50_000 * 0.1336, rel=0.05)
+    assert counts[9] == pytest.approx(counts[0] / 10, rel=0.2)
+    assert 0 <= min(keys) <= max(keys) < 1_000
+
+
+# The verb
+
+
+def arguments(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    verb.configure(parser)
+    return parser.parse_args(words)
+
+
+def test_help_fits_a_screen() -> None:
+    parser = argparse.ArgumentParser(
+        description=verb.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    verb.configure(parser)
+    assert max(map(len, (verb.__doc__ or "").splitlines())) < 80
+    assert "--replay" in parser.format_help()
+
+
+def test_options_make_the_plan() -> None:
+    assert verb.plan(arguments()) == Plan()
+    assert verb.plan(arguments("--quick")) == QUICK
+    made = verb.plan(
+        arguments("--rows", "10,20,10", "--max-entries=30", "--ops=to*", "--seed=5")
+    )
+    wished = Plan(rows=(10, 20), max_entries=30, operations=("touch",), seed=5)
+    assert made == wished
+    assert made.limit == 30
+    assert Plan(rows=(2_000_000,)).limit == 4_000_000
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--rows", "many"], "--rows: 'many' is not a whole number"),
+        (["--rows", "1000,0"], "--rows: 0 is less than 1"),
+        (["--rows", ","], "--rows: no number"),
+        (["--max-entries", "1e6"], "--max-entries: '1e6' is not a whole number"),
+        (["--seed", "x"], "--seed: 'x' is not a whole number"),
+        (["--ops", "fly"], "no operation is called 'fly'"),
+        (["--db", "sqlit"], 'there is no database "sqlit"'),
+        (["--db", "redis"], "--db: redis is not a database"),
+        (["--db", "sqlite", "--db", "mysql", "--json", "x"], "goes with one --db"),
+        (["--traces", "web07"], "--traces goes with --replay"),
+        (["--replay", "--traces", "web"], "no trace is called 'web'"),
+        (["--replay", "--limit", "0"], "--limit: 0 is less than 1"),
+        (["--replay", "--share", "x"], "--share: 'x' is not a whole number"),
+        (["--replay", "--max-entries", "5"], "--max-entries does not go with --replay"),
+        (["--replay", "--quick"], "--quick does not go with --replay"),
+    ],
+)
+def test_wrong_options(tmp_path: Path, words: list[str], message: str) -> None:
+    project = Project(tmp_path / "root", tmp_path / "cache")
+    with pytest.raises(StackError, match=message) as caught:
+        verb.run(arguments(*words), project)
+    assert caught.value.code == USAGE
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_json_file_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    found = comparison(measured(1_000, [(100, 50)]))
+    with pytest.raises(StackError, match="cannot be written"):
+        verb.write(found, tmp_path / "file" / "bench.json", tmp_path)
+
+
+# Workers
+
+
+def test_statements_of_stock_and_of_another_django(stock: Path, altered: Path) -> None:
+    names = ["get hit", "set existing key", "incr", "set_many(100)"]
+    assert mean_statements(stock, names, calls=50) == {
+        "get hit": 1,
+        "set existing key": 5,
+        "incr": 6,
+        "set_many(100)": 500,
+    }
+    assert mean_statements(altered, ["touch", "add*"], calls=10) == {
+        "add existing key": 4,
+        "touch": 4,
+    }
+
+
+def test_every_operation_does_what_its_name_says(worker: Worker) -> None:
+    worker.ask("prepare", rows=200, max_entries=1_000, timeout=60, seed=1)
+    statements = {}
+    for name in OPERATIONS:
+        found = worker.ask("statements", operation=name, calls=4, seed=1)
+        statements[name] = found["statements"] / 4
+        block = worker.ask("run", operation=name, calls=4, seed=1)
+        assert block["calls"] == 4
+        assert 0 < block["worst_ns"] <= block["wall_ns"]
+    # Research on stock Django, BEGIN and COMMIT counted.
+    assert statements == {
+        "get hit": 1,
+        "get miss": 1,
+        "set existing key": 5,
+        "set new key": 5,
+        "add existing key": 5,
+        "touch": 5,
+        "incr": 6,
+        "get_many(100)": 1,
+        "set_many(100)": 500,
+    }
+
+
+def test_culling_is_counted_reproducibly_and_undone(worker: Worker) -> None:
+    worker.ask("prepare", rows=30, max_entries=30, timeout=60, seed=1)
+
+    def new_keys() -> dict[str, Any]:
+        found = worker.ask("statements", operation="set new key", calls=40, seed=1)
+        found.pop("wall_ns")
+        return found
+
+    first = new_keys()
+    # A full table: some calls delete, by three statements more.
+    assert first["with_count"] == 40
+    assert first["statements"] > 5 * 40
+    assert (first["statements"] - 5 * 40) % 3 == 0
+    assert new_keys() == first
+
+
+def test_the_table_has_its_rows_again_after_a_block(
+    worker: Worker, tmp_path: Path
+) -> None:
+    def rows() -> int:
+        with sqlite3.connect(tmp_path / "stock.sqlite3") as connection:
+            (found,) = connection.execute("SELECT COUNT(*) FROM bench_cache").fetchone()
+        return int(found)
+
+    worker.ask("prepare", rows=1_234, max_entries=2_000, timeout=60, seed=1)
+    assert rows() == 1_234
+    for name in ("set new key", "incr", "set_many(100)"):
+        worker.ask("run", operation=name, calls=20, seed=1)
+        assert rows() == 1_234
+
+
+def test_a_worker_that_dies(worker: Worker) -> None:
+    os.kill(worker.pid, signal.SIGKILL)
+    with pytest.raises(StackError, match=r"bench, stock: .* died \(signal 9\)"):
+        worker.ask("prepare", rows=1, max_entries=1, timeout=60, seed=1)
+
+
+def test_a_request_that_fails_is_one_line(worker: Worker) -> None:
+    with pytest.raises(StackError, match="bench, stock: RuntimeError: no table") as it:
+        worker.ask("run", operation="touch", calls=1, seed=1)
+    assert "\n" not in str(it.value)
+    worker.ask("prepare", rows=1, max_entries=5, timeout=60, seed=1)
+
+
+def test_a_django_that_does_not_start(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StackError, match="no Django tree in"),
+        started("stock", tmp_path, SQLITE, tmp_path),
+    ):
+        pass
+    (tmp_path / "django").mkdir()
+    (tmp_path / "django" / "__init__.py").write_text(
+        "raise ImportError('half a Django')"
+    )
+    with (
+        pytest.raises(StackError, match=r"status 1\): ImportError: half a Django"),
+        started("stock", tmp_path, SQLITE, tmp_path) as one,
+    ):
+        one.ask("open", name="x", folder=None, synchronous="OFF")
+
+
+def test_a_database_on_a_server_is_dropped(stock: Path, tmp_path: Path) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    from databases.servers import running
+    from databases.targets import Unavailable, resolve
+
+    try:
+        with running(resolve("postgres")) as server:
+
+            def ours() -> list[str]:
+                with psycopg.connect(server.url) as connection:
+                    names = connection.execute("SELECT datname FROM pg_database")
+                    return [name for (name,) in names if name.startswith("stack_bench")]
+
+            before = ours()
+            for number in range(2):
+                with started("stock", stock, server.url, tmp_path) as one:
+                    one.ask("open", name="stock", folder=None, synchronous="OFF")
+                    assert len(ours()) == len(before) + 1
+                    one.ask("prepare", rows=40, max_entries=90, timeout=60, seed=1)
+                    found = one.ask("statements", operation="touch", calls=2, seed=1)
+                    assert found["statements"] == 10
+                    if number:
+                        one.send("run", operation="touch", calls=100_000, seed=1)
+                        os.kill(one.pid, signal.SIGTERM)
+                assert ours() == before
+    except Unavailable as error:
+        pytest.skip(f"{error.reason}; {error.command}")
+
+
+def test_compare(stock: Path, altered: Path) -> None:
+    plan = replace(
+        QUICK,
+        rows=(10, 300),
+        operations=("get hit", "set existing key"),
+        rounds=2,
+        block=0.002,
+        counted_calls=20,
+    )
+    found = compare(stock=stock, patched=altered, plan=plan, ids={"stock": "abc"})
+    assert [(each.operation, each.rows) for each in found.measured] == [
+        ("get hit", 10),
+        ("get hit", 300),
+        ("set existing key", 10),
+        ("set existing key", 300),
+    ]
+    changed = found.measured[-1]
+    assert (changed.counted[STOCK].mean, changed.counted[PATCHED].mean) == (5, 4)
+    assert (changed.counted[STOCK].with_count, changed.counted[STOCK].calls) == (20, 20)
+    assert changed.counted[PATCHED].with_count == 0
+    assert all(len(each.blocks[STOCK]) == 2 for each in found.measured)
+    assert all(us > 0 for each in found.measured for us in each.cpu(PATCHED))
+    text = json.dumps(found.to_json())
+    assert str(stock) not in text
+    assert str(altered) not in text
+    assert found.django[STOCK].startswith("6.")
+    shown = verb.show(found)
+    assert "20 → 0 of 20" in shown
+    assert "Time at 300 rows / time at 10 rows:" in shown
+
+
+def stock_hits(keys: Sequence[int], limit: int) -> int:
+    """Replay in a model of stock's cull: above the limit the lowest third goes."""
+    held: set[str] = set()
+    hits = 0
+    for each in map(str, keys):
+        if each in held:
+            hits += 1
+            continue
+        if len(held) > limit:
+            held -= {*sorted(held)[: len(held) // 3]}
+        held.add(each)
+    return hits
+
+
+def test_replay_hits_as_often_as_a_model(stock: Path, altered: Path) -> None:
+    keys = traces.zipf(300, 2_000, 0.8, seed=1)
+    trace = traces.Trace("web07", "made up", keys)
+    found = replay(trace, stock=stock, patched=altered)
+    assert found.max_entries == trace.distinct // 10
+    assert found.hits[STOCK] == stock_hits(keys, found.max_entries)
+    # Without a count nothing is culled: only first requests miss.
+    assert found.hits[PATCHED] == len(keys) - trace.distinct
+    assert table([found]).splitlines()[-1].split()[0] == "mean"
+    hashed = replay(trace, stock=stock, patched=altered, keys="md5")
+    assert hashed.hits[STOCK] != found.hits[STOCK]
+    assert hashed.hits[PATCHED] == found.hits[PATCHED]
+
+
+def test_a_trace_of_one_key(stock: Path) -> None:
+    trace = traces.Trace("web07", "made up", array("i", [5, 5, 5]))
+    found = replay(trace, stock=stock, patched=stock)
+    assert found.hits == {STOCK: 2, PATCHED: 2}
+    assert found.max_entries == 1
