@@ -90,7 +90,9 @@ class SubjectLine(Rule):
     id = "subject"
     reason = 'Django: "Fixed #N -- Past tense.", "Refs #N -- …", or a plain sentence'
 
-    _FORM = re.compile(r"^((Fixed|Refs) #\d+(, (Fixed|Refs) #\d+)* -- )?[A-Z].*\.$")
+    _FORM = re.compile(
+        r"^((Fixed|Refs) #\d+(, (Fixed|Refs) #\d+)* -- |(?!(Fixed|Refs) #))[A-Z].*\.$"
+    )
 
     def check(self, subject: Subject) -> Iterable[str]:
         if not self._FORM.match(subject.mail.subject):

@@ -1,0 +1,129 @@
+"""A tiny fake upstream, as a source archive, and a project made for it."""
+
+import io
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from patchstack import apply, export, series
+from patchstack.git import environment
+from patchstack.project import Project
+
+VERSION = 'VERSION = (6, 1, 3, "final", 0)\n'
+# Ten lines, so that a hunk's context does not reach both ends.
+CACHE = "".join(f"line {n}\n" for n in range(1, 11))
+FILES = {
+    "PKG-INFO": "generated\n",
+    "Fake.egg-info/SOURCES.txt": "generated\n",
+    "django/__init__.py": VERSION,
+    "django/cache.py": CACHE,
+    "docs/cache.txt": "Cache\n=====\n",
+    "docs/spelling_wordlist": "",
+    "pyproject.toml": "",
+    "tests/runtests.py": "# a fake\n",
+    "tests/cache/tests.py": "import unittest\n",
+}
+
+
+def archive(folder: Path, files: dict[str, str] | None = None) -> Path:
+    """Write Fake-6.1.3.tar.gz with the files; return its path."""
+    path = folder / "Fake-6.1.3.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        for name, text in sorted((files or FILES).items()):
+            info = tarfile.TarInfo(f"fake-6.1.3/{name}")
+            info.size = len(text.encode())
+            info.mode = 0o755 if name.endswith("runtests.py") else 0o644
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return path
+
+
+def table(slug: str, *, kind: str = "refactor", **more: str) -> str:
+    lines = [
+        "[[patch]]",
+        f'slug = "{slug}"',
+        'set = "demo"',
+        f'kind = "{kind}"',
+        'status = "draft"',
+        'effect = "It does something."',
+        'tests = ["cache"]',
+        *(f"{key} = {value}" for key, value in more.items()),
+    ]
+    return "\n".join(lines) + "\n\n"
+
+
+def git(folder: Path, *args: str, env: dict[str, str] | None = None) -> str:
+    """Run git as the user would, but with no configuration of this machine."""
+    done = subprocess.run(
+        ["git", "-C", str(folder), *args],
+        env=environment()
+        | {"GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "a@b.org"}
+        | (env or {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def commit(project: Project, path: str, old: str, new: str, subject: str) -> None:
+    """Change one file of src and commit it."""
+    file = project.src / path
+    file.write_text(file.read_text().replace(old, new))
+    git(project.src, "add", "--all")
+    body = "This is why it was done, in some words."
+    git(
+        project.src,
+        *("commit", "-q", "-m", subject, "-m", body),
+        env={"GIT_AUTHOR_DATE": "2026-01-02T03:04:05+0130"},
+    )
+
+
+def verb(module: object, project: Project, *words: str) -> int:
+    """Run a verb as the command line does."""
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    module.configure(parser)  # type: ignore[attr-defined]
+    code = module.run(parser.parse_args(words), project)  # type: ignore[attr-defined]
+    assert isinstance(code, int)
+    return code
+
+
+def make_project(root: Path, files: dict[str, str] | None = None) -> Project:
+    """Make a project with an empty series on the fake upstream."""
+    project = Project(root, root / "cache")
+    for folder in (project.patches, project.upstream, project.cache / "upstream"):
+        folder.mkdir(parents=True)
+    kept = archive(project.cache / "upstream", files)
+    project.pin.write_text(
+        'name = "Fake"\nversion = "6.1.3"\n'
+        f'sha256 = "{series.sha256(kept.read_bytes())}"\n'
+        f"size = {kept.stat().st_size}\n"
+        'leave_out = ["PKG-INFO", "Fake.egg-info"]\ndate = 2026-01-01T00:00:00Z\n'
+    )
+    (project.patches / "series.toml").write_text("")
+    return project
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Project:
+    return make_project(tmp_path / "project")
+
+
+@pytest.fixture
+def project(empty: Project) -> Project:
+    """A project with two exported patches, both to django/cache.py."""
+    verb(apply, empty)
+    (empty.patches / "series.toml").write_text(table("first") + table("second"))
+    commit(empty, "django/cache.py", "line 2\n", "line two\n", "Changed the second.")
+    commit(empty, "django/cache.py", "line 9\n", "line nine\n", "Changed the ninth.")
+    verb(export, empty)
+    return empty
+
+
+@pytest.fixture
+def run_verb(project: Project) -> Callable[..., int]:
+    return lambda module, *words: verb(module, project, *words)
