@@ -178,17 +178,19 @@ def run_all(args: argparse.Namespace, project: Project) -> int:
 
     patches = series.load(project)
     problems: list[str] = []
+    problems += verify.findings(project)
+    # Before the tool's tests: those of the bench need both.
+    tree = ("patched", trees.patched(project))
+    trees.stock(project)
     passed, failed, skipped = tool_tests(project)
     if failed:
         problems.append(f"{failed} of the tool's own tests failed")
-    problems += verify.findings(project)
     made = build.build(project, series.files(project, patches))
     for patch in patches:
         proof = prove.prove(project, patch, made, "sqlite")
         problems += [f"prove {patch.slug}: {line}" for line in proof.findings]
         say(str(proof))
     problems += report.findings(project)
-    tree = ("patched", trees.patched(project))
     cells, not_run = [], []
     for target in targets():
         labels = SERVER_LABELS.get(target.name, touched(patches))
