@@ -53,13 +53,6 @@ def patched(project: Project) -> Path:
     return materialise(project, tree)
 
 
-def edited(project: Project) -> Path:
-    """Return the folder of what is committed in django-upstream/src."""
-    build.fetch_commits(project, project.src, "HEAD")
-    store = Git(project.base, bare=True)
-    return materialise(project, store.out("rev-parse", "refs/stack/fetched^{tree}"))
-
-
 def swap_tests(project: Project, tree: str, tests_of: str) -> str:
     """Return the id of ``tree`` with the tests of another tree in it.
 

@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from patchstack import (
     apply,
@@ -458,10 +460,7 @@ def test_trees_swap_tests(project: Project) -> None:
         project, "tests/cache/tests.py", "import", "import sys\nimport", "Tested it."
     )
     child = git(project.src, "rev-parse", "HEAD^{tree}")
-    folder = trees.edited(project)
-    assert (
-        (folder / "tests" / "cache" / "tests.py").read_text().startswith("import sys")
-    )
+    build.fetch_commits(project, project.src, "HEAD")
     base = upstream.base_tree(project)
     red = trees.materialise(project, trees.swap_tests(project, base, child))
     assert (red / "django" / "cache.py").read_text() == FILES["django/cache.py"]
@@ -593,3 +592,33 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     for name in cli.VERBS:
         assert f"\n  {name} " in screen
         assert cli.parser(name).format_help().count("\n") < 60
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1),
+    st.lists(
+        st.text(st.characters(codec="utf-8", exclude_categories=("C", "Zl", "Zp")))
+    ),
+)
+def test_any_message_survives_or_is_found(
+    project: Project, tmp_path: Path, subject_line: str, body: list[str]
+) -> None:
+    message = "\n".join([subject_line, "", "Why.", *body, "End."])
+    src_git = Git(project.src)
+    tree = src_git.out("rev-parse", "HEAD^{tree}")
+    made = src_git.run("commit-tree", tree, "-p", "HEAD~1", stdin=message.encode())
+    commit_id = made.decode().strip()
+    data = build.format_patch(src_git, commit_id)
+    if list(lint.AmSafe().check(subject(f"{subject_line}\n\n" + "\n".join(body)))):
+        return
+    file = tmp_path / "0002-second.patch"
+    file.write_bytes(data)
+    first = project.patches / "0001-first.patch"
+    again = build.build(project, [first, file])[-1]
+    store = Git(project.base, bare=True)
+    assert mail.mask(build.format_patch(store, again.id)) == mail.mask(data)
