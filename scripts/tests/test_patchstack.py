@@ -611,7 +611,9 @@ def test_any_message_survives_or_is_found(
     message = "\n".join([subject_line, "", "Why.", *body, "End."])
     src_git = Git(project.src)
     tree = src_git.out("rev-parse", "HEAD^{tree}")
-    made = src_git.run("commit-tree", tree, "-p", "HEAD~1", stdin=message.encode())
+    # As git commit cleans a message up: trailing blanks, repeated empty lines.
+    clean = src_git.run("stripspace", stdin=message.encode())
+    made = src_git.run("commit-tree", tree, "-p", "HEAD~1", stdin=clean)
     commit_id = made.decode().strip()
     data = build.format_patch(src_git, commit_id)
     if list(lint.AmSafe().check(subject(f"{subject_line}\n\n" + "\n".join(body)))):
