@@ -16,6 +16,5 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, project: Project) -> int:
     from databases import servers
 
-    stopped = servers.down(args.names)
-    print(f"stopped {', '.join(stopped)}" if stopped else "no server was running")
+    print("\n".join(servers.down(args.names)) or "no server was running")
     return OK

@@ -7,7 +7,7 @@ postgres18, mariadb, mysql, redis, memcached; without one, all that can be had.
 
 import argparse
 
-from .errors import OK, StackError
+from .errors import OK, USAGE
 from .project import Project
 
 
@@ -23,19 +23,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, project: Project) -> int:
     from databases import servers, targets
 
-    if args.names:
-        for database in servers.up(args.names, unpack=args.unpack):
-            print(f"{database.target.name} {database.version}: {database.url}")
-        return OK
-    for target in targets.targets():
-        if target.name in ("sqlite", "oracle"):
-            continue
+    # Named servers must come up; without names, what can be had is enough.
+    names = args.names or [
+        target.name
+        for target in targets.targets()
+        if target.family not in ("sqlite", "oracle")
+    ]
+    code = OK
+    for name in names:
         try:
-            (database,) = servers.up([target.name], unpack=args.unpack)
+            (database,) = servers.up([name], unpack=args.unpack)
         except targets.Unavailable as error:
-            print(f"{target.name}: not run: {error.reason}\n  next: {error.command}")
-        except StackError as error:
-            print(f"{target.name}: {error}")
+            print(f"{name}: not run: {error.reason}\n  next: {error.command}")
+            code = USAGE if args.names else code
         else:
-            print(f"{target.name} {database.version}: {database.url}")
-    return OK
+            print(f"{name} {database.version}: {database.url}")
+    return code
