@@ -11,7 +11,8 @@ of patches/, or --stock, or --src: the files of django-upstream/src as they are.
 What follows "--" goes to runtests.py as it is.
 
 Failures that stock Django has on a database too are listed with their reasons
-in scripts/suite/baseline/; everything else is news, and exit status 1.
+in scripts/suite/baseline/; everything else is news, and exit status 1. Status 2:
+no database that was asked for could be had, so nothing ran.
 
   ./scripts/stack test --db postgres cache.tests.DBCacheTests -- --debug-sql
   make test DB=mariadb LABELS="cache bulk_create" STOCK=1
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from . import build, prove, report, series, src, trees, verify
-from .errors import FINDINGS, OK, StackError
+from .errors import FINDINGS, OK, USAGE, StackError
 from .progress import say
 from .project import Project
 
@@ -112,7 +113,9 @@ def _finish(
     passed = tool[0] + sum(cell.passed for cell in cells)
     failed = tool[1] + sum(len(cell.verdict.new) for cell in cells) + len(problems)
     skipped = tool[2] + sum(cell.skipped for cell in cells)
-    ok = not failed and (bool(cells) or not not_run)
+    ok = not failed and bool(cells)
+    # Nothing is wrong where nothing ran, but nothing was shown either.
+    code = OK if ok else FINDINGS if failed or not not_run else USAGE
     if args.json:
         print(
             json.dumps(
@@ -125,7 +128,7 @@ def _finish(
                 indent=2,
             )
         )
-        return OK if ok else FINDINGS
+        return code
     for cell in cells:
         name = f"{cell.database}, {cell.tree}"
         for test in cell.verdict.new:
@@ -148,7 +151,7 @@ def _finish(
         print(f"{entry.database:<12}not run: {entry.reason}")
         print(f"{'':<12}next: {entry.command}")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return OK if ok else FINDINGS
+    return code
 
 
 def tool_tests(project: Project) -> tuple[int, int, int]:
