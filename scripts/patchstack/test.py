@@ -89,9 +89,10 @@ def run_named(args: argparse.Namespace, project: Project) -> int:
         chosen = labels
         if not args.labels and target.name in SERVER_LABELS:
             chosen = list(SERVER_LABELS[target.name])
-        done = run_target(
-            target, [tree], chosen, project.results / "logs", extra=args.rest
-        )
+        # For one person watching one database, as runtests.py prints it.
+        shown = len(targets) == 1 and not args.json
+        logs = None if shown else project.results / "logs"
+        done = run_target(target, [tree], chosen, logs, extra=args.rest)
         if isinstance(done, NotRun):
             not_run.append(done)
         else:
@@ -133,7 +134,7 @@ def _finish(
         name = f"{cell.database}, {cell.tree}"
         for test in cell.verdict.new:
             print(f"{name}: FAILED {test}: {cell.run.reasons.get(test, '')}")
-        if cell.verdict.new:
+        if cell.verdict.new and cell.run.log:
             print(f"{name}: everything it printed is in {cell.run.log}")
         for test in cell.verdict.known:
             print(f"{name}: known failure of stock Django: {test}")

@@ -111,11 +111,14 @@ def run_target(
     target: Target,
     trees: Sequence[tuple[str, Path]],
     labels: Sequence[str],
-    logs: Path,
+    logs: Path | None,
     *,
     extra: Sequence[str] = (),
 ) -> list[Cell] | NotRun:
-    """Run the labels of each tree on one database, in turn."""
+    """Run the labels of each tree on one database, in turn.
+
+    The output goes to files in ``logs``, or to the terminal without it.
+    """
     try:
         with running(target) as database:
             return [
@@ -125,7 +128,7 @@ def run_target(
                     name,
                     labels,
                     extra=extra,
-                    log=logs / f"{target.name}-{name}.log",
+                    log=logs and logs / f"{target.name}-{name}.log",
                 )
                 for name, tree in trees
             ]

@@ -90,8 +90,9 @@ def run_tests(
             *(sys.executable, "runtests.py"),
             "--settings=databases.settings",
             "--noinput",  # A killed run leaves test databases: replace them.
-            *extra,
+            # Before the rest, in which an option may take a word behind it.
             *labels,
+            *extra,
         ]
         inherited = {
             key: value
