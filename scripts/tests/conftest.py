@@ -1,5 +1,6 @@
 """A tiny fake upstream, as a source archive, and a project made for it."""
 
+import gzip
 import io
 import subprocess
 import tarfile
@@ -31,7 +32,11 @@ FILES = {
 def archive(folder: Path, files: dict[str, str] | None = None) -> Path:
     """Write Fake-6.1.3.tar.gz with the files; return its path."""
     path = folder / "Fake-6.1.3.tar.gz"
-    with tarfile.open(path, "w:gz") as tar:
+    # No time in it: the same files are the same archive, whenever it is made.
+    with (
+        gzip.GzipFile(path, "wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as tar,
+    ):
         for name, text in sorted((files or FILES).items()):
             info = tarfile.TarInfo(f"fake-6.1.3/{name}")
             info.size = len(text.encode())
