@@ -7,7 +7,7 @@ postgres18, mariadb, mysql, redis, memcached; without one, all that can be had.
 
 import argparse
 
-from .errors import OK, USAGE
+from .errors import OK, USAGE, StackError
 from .project import Project
 
 
@@ -36,6 +36,10 @@ def run(args: argparse.Namespace, project: Project) -> int:
         except targets.Unavailable as error:
             print(f"{name}: not run: {error.reason}\n  next: {error.command}")
             code = USAGE if args.names else code
+        except StackError as error:
+            if args.names:
+                raise
+            print(f"{name}: {error}")
         else:
             print(f"{name} {database.version}: {database.url}")
     return code

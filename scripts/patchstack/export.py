@@ -182,7 +182,9 @@ def run(args: argparse.Namespace, project: Project) -> int:
         ),
     )
     (project.patches / "series.lock").write_text(lock.dumps())
-    (project.patches / "README.md").write_text(table.patches_readme(project, patches))
+    (project.patches / "README.md").write_text(
+        table.patches_readme(patches, table.load_effects(project))
+    )
     _settle(project, git, patches)
     for name in changed:
         print(f"wrote {name}")

@@ -65,11 +65,8 @@ class GitError(Exception):
         self.stderr = stderr
 
 
-def environment(date: str | None = None) -> dict[str, str]:
-    """Return the environment for git: the caller's, less what would leak in.
-
-    ``date`` (``<seconds> +0000``) fixes both dates of commits that are made.
-    """
+def environment() -> dict[str, str]:
+    """Return the environment for git: the caller's, less what would leak in."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     kept.pop("LANGUAGE", None)
     name, email = IDENTITY
@@ -87,8 +84,6 @@ def environment(date: str | None = None) -> dict[str, str]:
         "LC_ALL": "C",
         "TZ": "UTC",
     }
-    if date is not None:
-        kept |= {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
     return kept
 
 

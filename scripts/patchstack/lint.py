@@ -41,7 +41,6 @@ class Subject:
     """A patch as the rules see it."""
 
     patch: series.Patch
-    data: bytes
     mail: mail.Mail
     # Path to the text of every file that the patch leaves changed or new, and
     # the text of the same file in upstream, where upstream has it.
@@ -325,14 +324,12 @@ def _subjects(project: Project, patches: Sequence[series.Patch]) -> Iterator[Sub
         return store.run("show", f"{commit}:{path}").decode(errors="replace")
 
     for patch in patches:
-        data = files[patch.number - 1].read_bytes()
         commit = made[patch.number - 1].id
-        taken = mail.parse(data)
+        taken = mail.parse(files[patch.number - 1].read_bytes())
         after = {path: text(commit, path) for path in taken.paths}
         before = {path: text(base, path) for path in taken.paths}
         yield Subject(
             patch,
-            data,
             taken,
             {path: content for path, content in after.items() if content is not None},
             {path: content for path, content in before.items() if content is not None},

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from . import build, series, trees, upstream
 from .errors import FINDINGS, OK
-from .git import Git
 from .project import Project
 
 
@@ -79,11 +78,9 @@ class Trees:
 def prepare(
     project: Project, patch: series.Patch, made: Sequence[build.Commit]
 ) -> Trees:
-    store = Git(project.base, bare=True)
     base = upstream.base_tree(project)
     tree = made[patch.number - 1].tree
     parent = made[patch.number - 2].tree if patch.number > 1 else base
-    store.run("cat-file", "-e", tree)
     return Trees(
         red=trees.materialise(project, trees.swap_tests(project, parent, tree)),
         green=trees.materialise(project, tree),

@@ -55,7 +55,7 @@ def texts(project: Project, effects: table.Effects) -> dict[Path, str]:
     return {
         project.drafts / "results" / "statements.json": json.dumps(data, indent=2)
         + "\n",
-        project.patches / "README.md": table.patches_readme(project, patches),
+        project.patches / "README.md": table.patches_readme(patches, effects),
         readme: table.between(
             readme.read_text(encoding="utf-8"),
             table.markdown(patches, effects, "patches/"),
@@ -78,12 +78,8 @@ def run(args: argparse.Namespace, project: Project) -> int:
         for line in found:
             print(line)
         return FINDINGS if found else OK
-    effects = measure(project)
-    # The numbers first: the table in patches/README.md is made from that file.
-    path, text = next(iter(texts(project, effects).items()))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    for path, text in texts(project, effects).items():
+    for path, text in texts(project, measure(project)).items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         print(f"wrote {project.shown(path)}")
     return OK

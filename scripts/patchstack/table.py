@@ -63,9 +63,9 @@ def markdown(
     return "\n".join(lines) + "\n"
 
 
-def patches_readme(project: Project, patches: Sequence[series.Patch]) -> str:
+def patches_readme(patches: Sequence[series.Patch], effects: Effects) -> str:
     """Return the text of patches/README.md."""
-    table = markdown(patches, load_effects(project))
+    table = markdown(patches, effects)
     return (
         "# The series\n\n"
         "Written by `./scripts/stack report` and `export` from `series.toml` and the"

@@ -24,14 +24,18 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import build, prove, report, series, src, trees, verify
 from .errors import FINDINGS, OK, USAGE, StackError
 from .progress import say
 from .project import Project
+
+if TYPE_CHECKING:
+    from databases.targets import Target
+    from suite.matrix import Cell, NotRun
 
 # A server that is no database takes part in the tests of its own backend only.
 SERVER_LABELS = {
@@ -77,33 +81,46 @@ def _tree(args: argparse.Namespace, project: Project) -> tuple[str, Path]:
 
 
 def run_named(args: argparse.Namespace, project: Project) -> int:
-    """Run labels on databases. Return 1 if there is news or nothing ran."""
+    """Run labels on databases."""
     from databases.targets import resolve
-    from suite.matrix import NotRun, run_target
 
     labels = args.labels or ([] if args.full else touched(series.load(project)))
     targets = [resolve(name) for name in args.db or ["sqlite"]]
     tree = _tree(args, project)
+    # For one person watching one database, as runtests.py prints it.
+    shown = len(targets) == 1 and not args.json
+    logs = None if shown else project.results / "logs"
+    special = {} if args.labels else SERVER_LABELS
+    cells, not_run = _run_each(targets, tree, labels, special, logs, args.rest)
+    return _finish(args, cells, not_run, [])
+
+
+def _run_each(
+    targets: Sequence["Target"],
+    tree: tuple[str, Path],
+    labels: Sequence[str],
+    special: Mapping[str, Sequence[str]],
+    logs: Path | None,
+    extra: Sequence[str] = (),
+) -> tuple[list["Cell"], list["NotRun"]]:
+    """Run the labels on each target, those of ``special`` where it names one."""
+    from suite.matrix import NotRun, run_target
+
     cells, not_run = [], []
     for target in targets:
-        chosen = labels
-        if not args.labels and target.name in SERVER_LABELS:
-            chosen = list(SERVER_LABELS[target.name])
-        # For one person watching one database, as runtests.py prints it.
-        shown = len(targets) == 1 and not args.json
-        logs = None if shown else project.results / "logs"
-        done = run_target(target, [tree], chosen, logs, extra=args.rest)
+        chosen = special.get(target.name, labels)
+        done = run_target(target, [tree], chosen, logs, extra=extra)
         if isinstance(done, NotRun):
             not_run.append(done)
         else:
             cells += done
-    return _finish(args, cells, not_run, [])
+    return cells, not_run
 
 
 def _finish(
     args: argparse.Namespace,
-    cells: Sequence[Any],
-    not_run: Sequence[Any],
+    cells: Sequence["Cell"],
+    not_run: Sequence["NotRun"],
     problems: list[str],
     tool: tuple[int, int, int] = (0, 0, 0),
 ) -> int:
@@ -116,7 +133,8 @@ def _finish(
     skipped = tool[2] + sum(cell.skipped for cell in cells)
     ok = not failed and bool(cells)
     # Nothing is wrong where nothing ran, but nothing was shown either.
-    code = OK if ok else FINDINGS if failed or not not_run else USAGE
+    nothing_ran = not failed and not cells and bool(not_run)
+    code = OK if ok else USAGE if nothing_ran else FINDINGS
     if args.json:
         print(
             json.dumps(
@@ -125,6 +143,9 @@ def _finish(
                     "runs": [cell.data() for cell in cells],
                     "not_run": [vars(entry) for entry in not_run],
                     "problems": problems,
+                    "tool": dict(
+                        zip(("passed", "failed", "skipped"), tool, strict=True)
+                    ),
                 },
                 indent=2,
             )
@@ -182,11 +203,9 @@ def tool_tests(project: Project) -> tuple[int, int, int]:
 def run_all(args: argparse.Namespace, project: Project) -> int:
     """Run everything that can be run here."""
     from databases.targets import targets
-    from suite.matrix import NotRun, run_target
 
     patches = series.load(project)
-    problems: list[str] = []
-    problems += verify.findings(project)
+    problems = verify.findings(project)
     # Before the tool's tests: those of the bench need both.
     tree = ("patched", trees.patched(project))
     trees.stock(project)
@@ -197,13 +216,8 @@ def run_all(args: argparse.Namespace, project: Project) -> int:
         problems += [f"prove {patch.slug}: {line}" for line in proof.findings]
         say(str(proof))
     problems += report.findings(project)
-    cells, not_run = [], []
-    for target in targets():
-        labels = SERVER_LABELS.get(target.name, touched(patches))
-        done = run_target(target, [tree], labels, project.results / "logs")
-        if isinstance(done, NotRun):
-            not_run.append(done)
-        else:
-            cells += done
+    cells, not_run = _run_each(
+        targets(), tree, touched(patches), SERVER_LABELS, project.results / "logs"
+    )
     say("the tool's own tests: {} passed, {} failed, {} skipped".format(*tool))
     return _finish(args, cells, not_run, problems, tool)

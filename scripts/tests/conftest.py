@@ -1,10 +1,10 @@
 """A tiny fake upstream, as a source archive, and a project made for it."""
 
+import argparse
 import gzip
 import io
 import subprocess
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -88,8 +88,6 @@ def commit(project: Project, path: str, old: str, new: str, subject: str) -> Non
 
 def verb(module: object, project: Project, *words: str) -> int:
     """Run a verb as the command line does."""
-    import argparse
-
     parser = argparse.ArgumentParser()
     module.configure(parser)  # type: ignore[attr-defined]
     code = module.run(parser.parse_args(words), project)  # type: ignore[attr-defined]
@@ -127,8 +125,3 @@ def project(empty: Project) -> Project:
     commit(empty, "django/cache.py", "line 9\n", "line nine\n", "Changed the ninth.")
     verb(export, empty)
     return empty
-
-
-@pytest.fixture
-def run_verb(project: Project) -> Callable[..., int]:
-    return lambda module, *words: verb(module, project, *words)

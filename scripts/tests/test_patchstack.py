@@ -371,13 +371,21 @@ def test_apply_into_a_clone_and_undo(
     assert git(clone, "branch", "--list", "django-patch-stack") == ""
 
 
+def moved_clone(
+    project: Project, tmp_path: Path, old: str, new: str
+) -> tuple[Path, Path]:
+    """Return a clone one commit past the base, and the file that it changed."""
+    clone = clone_of(project, tmp_path)
+    file = clone / "django" / "cache.py"
+    file.write_text(file.read_text().replace(old, new))
+    git(clone, "commit", "-q", "-a", "-m", "Moved on.")
+    return clone, file
+
+
 def test_apply_into_a_moved_clone_needs_three_way(
     project: Project, tmp_path: Path
 ) -> None:
-    clone = clone_of(project, tmp_path)
-    file = clone / "django" / "cache.py"
-    file.write_text(file.read_text().replace("line 4\n", "line four\n"))
-    git(clone, "commit", "-q", "-a", "-m", "Moved on.")
+    clone, file = moved_clone(project, tmp_path, "line 4\n", "line four\n")
     head = git(clone, "rev-parse", "HEAD")
     with pytest.raises(StackError, match=r"0001-first.patch does not apply") as caught:
         verb(apply, project, "--into", str(clone))
@@ -393,10 +401,7 @@ def test_apply_into_a_moved_clone_needs_three_way(
 def test_apply_into_a_conflict_changes_nothing(
     project: Project, tmp_path: Path
 ) -> None:
-    clone = clone_of(project, tmp_path)
-    file = clone / "django" / "cache.py"
-    file.write_text(file.read_text().replace("line 9\n", "line IX\n"))
-    git(clone, "commit", "-q", "-a", "-m", "Moved on.")
+    clone, _ = moved_clone(project, tmp_path, "line 9\n", "line IX\n")
     state = git(clone, "for-each-ref"), git(clone, "rev-parse", "HEAD")
     with pytest.raises(StackError, match=r"0002-second.patch") as caught:
         verb(apply, project, "--into", str(clone), "--three-way")
@@ -498,7 +503,6 @@ def subject(message: str, diff: str = "", **more: object) -> lint.Subject:
     patch = series.Patch(1, "a", "demo", "refactor", "draft", "It does.")
     given = {"patch": patch, "after": {}, "upstream": {}, "release_note": True} | more
     return lint.Subject(
-        data=b"",
         mail=mail.Mail("Ann <a@b.org>", head, body, diff),
         **given,  # type: ignore[arg-type]
     )
