@@ -2,7 +2,8 @@
 
 For each patch, on SQLite or on each --db:
   red         its tests/ hunks alone on its parent: exactly the tests that
-              series.toml names in "red" fail
+              series.toml names in "red" fail, and no test passes of the
+              modules in "red_modules", which may not even be importable
   green       the whole patch: those tests, and the others of their classes, pass
   unmodified  upstream's own tests of the touched areas, as upstream has them,
               pass on the patched Django (known failures of stock left aside)
@@ -56,12 +57,20 @@ def classes(tests: Sequence[str]) -> list[str]:
     return sorted({test.rsplit(".", 1)[0] for test in tests})
 
 
-def red_findings(failed: Sequence[str], red: Sequence[str]) -> list[str]:
+def in_modules(test: str, modules: Sequence[str]) -> bool:
+    """Say whether a test is of one of the modules, or is one of them as a whole."""
+    return any(f"{test}.".startswith(f"{module}.") for module in modules)
+
+
+def red_findings(
+    failed: Sequence[str], red: Sequence[str], modules: Sequence[str] = ()
+) -> list[str]:
     """Say how the failures without the patch differ from what series.toml says."""
     found = [f"{test} passes without the patch" for test in sorted({*red} - {*failed})]
     found += [
         f"{test} fails without the patch and is not in red"
         for test in sorted({*failed} - {*red})
+        if not in_modules(test, modules)
     ]
     return found
 
@@ -103,12 +112,20 @@ def prove(
     known = load(target.family)
     found: list[str] = []
     with running(target) as database:
-        if patch.red:
-            labels = classes(patch.red)
+        red = 0
+        if patch.red or patch.red_modules:
+            labels = [*classes(patch.red), *patch.red_modules]
             cell = run_cell(
                 database, at.red, "without", labels, log=logs / f"{name}-red.log"
             )
-            found += red_findings(judge(cell.run, known).new, patch.red)
+            found += red_findings(
+                judge(cell.run, known).new, patch.red, patch.red_modules
+            )
+            found += [
+                f"{test} passes without the patch"
+                for test, outcome in cell.run.outcomes.items()
+                if outcome == "ok" and in_modules(test, patch.red_modules)
+            ]
             cell = run_cell(
                 database, at.green, "with", labels, log=logs / f"{name}-green.log"
             )
@@ -118,11 +135,23 @@ def prove(
                 f"{test} did not pass with the patch"
                 for test in sorted({*patch.red} - ran - {*cell.verdict.new})
             ]
+            of_modules = {t for t in ran if in_modules(t, patch.red_modules)}
+            found += [
+                f"no test of {module} passed with the patch"
+                for module in patch.red_modules
+                if not any(in_modules(test, [module]) for test in of_modules)
+            ]
+            red = len({*patch.red} | of_modules)
         cell = run_cell(
             database,
             at.unmodified,
             "upstream's tests",
-            patch.tests,
+            # Not those of a folder that the patches add.
+            [
+                label
+                for label in patch.tests
+                if (at.unmodified / "tests" / label).is_dir()
+            ],
             log=logs / f"{name}-unmodified.log",
         )
         altered = {entry.test for entry in patch.alters}
@@ -131,7 +160,7 @@ def prove(
             for test in cell.verdict.new
             if test not in altered
         ]
-    return Proof(patch.slug, name, tuple(found), len(patch.red), cell.passed)
+    return Proof(patch.slug, name, tuple(found), red, cell.passed)
 
 
 def run(args: argparse.Namespace, project: Project) -> int:

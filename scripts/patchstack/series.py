@@ -39,6 +39,7 @@ class Patch:
     tests: tuple[str, ...] = ()
     databases: tuple[str, ...] = ()
     red: tuple[str, ...] = ()
+    red_modules: tuple[str, ...] = ()
     operations: tuple[str, ...] = ()
     alters: tuple[Altered, ...] = ()
 
@@ -101,7 +102,7 @@ def load_toml(path: Path, project: Project) -> dict[str, Any]:
 def _patch(number: int, table: dict[str, Any]) -> Patch:
     """Return the table as a Patch. Raise ValueError with what is wrong in it."""
     texts = {"slug", "set", "kind", "status", "effect"}
-    lists = {"depends", "tests", "databases", "red", "operations"}
+    lists = {"depends", "tests", "databases", "red", "red_modules", "operations"}
     if missing := (texts | {"tests"}) - table.keys():
         raise ValueError(f"has no {', '.join(sorted(missing))}")
     if unknown := table.keys() - texts - lists - {"ticket", "alters"}:
@@ -122,7 +123,8 @@ def _patch(number: int, table: dict[str, Any]) -> Patch:
         raise ValueError(f"status must be one of {', '.join(STATUSES)}")
     if not isinstance(table.get("ticket"), int | None):
         raise ValueError("ticket must be a number")
-    if table["kind"] in ("feature", "fix") and not table.get("red"):
+    reds = table.get("red", []) + table.get("red_modules", [])
+    if table["kind"] in ("feature", "fix") and not reds:
         raise ValueError(
             "a feature or a fix must name in red the tests that fail without it"
         )

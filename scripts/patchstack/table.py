@@ -43,11 +43,17 @@ def rows(
         (
             patch.slug,
             patch.effect,
-            f"{', '.join(patch.tests)}; {len(patch.red)} of its own",
-            "; ".join(map(str, effects.get(patch.slug, ()))) or "not measured",
+            "; ".join([", ".join(patch.tests), *_own(patch)]),
+            "; ".join(map(str, effects.get(patch.slug, ()))) or "unchanged",
         )
         for patch in patches
     ]
+
+
+def _own(patch: series.Patch) -> list[str]:
+    """Say which tests a patch brings that fail without it."""
+    own = [f"{len(patch.red)} of its own"] if patch.red else []
+    return own + [f"all of {module}" for module in patch.red_modules]
 
 
 HEAD = ("Patch", "What it does", "Tests", "Statements per call (SQLite)")

@@ -19,6 +19,9 @@ SCRIPTS = Path(__file__).resolve().parents[1]
 # upstream's tests of file permissions fail. Without them root is like anybody.
 _CAPABILITIES = "-dac_override,-dac_read_search"
 
+# What unittest puts before the name of something that it cannot import.
+_FAILED_TEST = "unittest.loader._FailedTest."
+
 
 @dataclass(frozen=True)
 class Run:
@@ -120,10 +123,27 @@ def run_tests(
         if not results.exists():
             return Run({}, {}, done.returncode or 1, log)
         data = json.loads(results.read_text(encoding="utf-8"))
-    for name, reason in data["reasons"].items():
-        if name.startswith("unittest.loader._FailedTest"):
+    outcomes, reasons = data["outcomes"], data["reasons"]
+    for name in [each for each in outcomes if each.startswith(_FAILED_TEST)]:
+        reason = reasons.pop(name)
+        module = broken_module(name.removeprefix(_FAILED_TEST), tree, labels)
+        if module is None:
             raise StackError(
                 f"a label does not exist: {reason}",
                 "./scripts/stack test --help",
             )
-    return Run(data["outcomes"], data["reasons"], done.returncode, log)
+        outcomes[module] = outcomes.pop(name)
+        reasons[module] = reason
+    return Run(outcomes, reasons, done.returncode, log)
+
+
+def broken_module(name: str, tree: Path, labels: Sequence[str]) -> str | None:
+    """Return the dotted path of a test module that cannot be imported.
+
+    ``name`` is what unittest calls it: the path, or what is left of a label.
+    None if there is no such file, so that the label is wrong.
+    """
+    for path in (name, *(label for label in labels if label.endswith(f".{name}"))):
+        if (tree / "tests" / path.replace(".", "/")).with_suffix(".py").is_file():
+            return path
+    return None

@@ -571,6 +571,9 @@ def test_pure_functions() -> None:
         "c passes without the patch",
         "a fails without the patch and is not in red",
     ]
+    assert red_findings(["a.b", "c.T.x", "cc"], [], ["a.b", "c"]) == [
+        "cc fails without the patch and is not in red"
+    ]
     assert list(blocks("a==1 \\\n    --hash=x\n    # via b\nb==2\n")) == ["a", "b"]
     assert mail.mask(b"@@ -1,2 +3,4 @@ def f\n") == b"@@\n"
 
