@@ -33,7 +33,7 @@ def environment(tree: Path, url: str) -> dict[str, str]:
 
 
 class Worker:
-    """A running ``bench.worker``; every failure is a StackError that names it."""
+    """A running worker process; every failure is a StackError that names it."""
 
     def __init__(self, name: str, process: subprocess.Popen[str], errors: Path) -> None:
         self.name = name
@@ -93,18 +93,20 @@ class Worker:
 
 
 @contextmanager
-def started(name: str, tree: Path, url: str, folder: Path) -> Iterator[Worker]:
+def started(
+    name: str, tree: Path, url: str, folder: Path, module: str = "bench.worker"
+) -> Iterator[Worker]:
     """Start a worker on the Django in ``tree``; ended when the block is left.
 
     ``folder`` is a scratch folder: the worker's working directory and the place
-    of its standard error.
+    of its standard error. ``module`` is the program that it runs.
     """
     if not (tree / "django" / "__init__.py").is_file():
         raise StackError(f"bench, {name}: no Django tree in {tree}", then="make apply")
     errors = folder / f"{name.replace(' ', '-')}.stderr"
     with errors.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "bench.worker"],
+            [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -5,7 +5,7 @@ import platform
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -22,6 +22,8 @@ from bench.figures import (
     with_spread,
 )
 from bench.operations import DAY, Operation, pickled_size, select
+from bench.proxy import farther
+from patchstack.errors import StackError
 from patchstack.progress import say, step
 
 STOCK, PATCHED = "stock", "patched"
@@ -49,7 +51,11 @@ LEGEND = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What one run measures. ``block`` is the wished length of a block in seconds."""
+    """What one run measures.
+
+    ``block`` is the wished length of a block in seconds, ``latency`` what is
+    added to each round trip to the server, in milliseconds.
+    """
 
     rows: tuple[int, ...] = (1_000, 300_000)
     operations: tuple[str, ...] = ()
@@ -58,6 +64,7 @@ class Plan:
     block: float = 0.1
     counted_calls: int = 100
     seed: int = 1
+    latency: float = 0
 
     @property
     def limit(self) -> int:
@@ -65,7 +72,7 @@ class Plan:
         return self.max_entries or max(1_000_000, 2 * max(self.rows))
 
 
-QUICK = Plan(rounds=5, block=0.04)
+QUICK = Plan(rounds=5, block=0.04, counted_calls=40)
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,59 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What two Djangos and a database can do of what was wished.
+
+    ``instead``: operation → what stock, which lacks it, runs for it; ``skipped``:
+    operation → why it is left out.
+    """
+
+    operations: Sequence[Operation]
+    instead: Mapping[str, str]
+    skipped: Mapping[str, str]
+
+    def runs(self, operation: Operation, variant: str) -> str:
+        """Return the name of what a variant runs for an operation."""
+        if variant == STOCK:
+            return self.instead.get(operation.name, operation.name)
+        return operation.name
+
+
+def choose(
+    operations: Sequence[Operation], lacking: Mapping[str, Mapping[str, str]]
+) -> Choice:
+    """Choose by what each variant lacks; StackError if nothing is left."""
+    stock = {each.name: each.meant(lacking[STOCK]) for each in operations}
+    why = {**lacking[STOCK], **lacking[PATCHED]}
+    left = [
+        each
+        for each in operations
+        if stock[each.name] and each.name not in lacking[PATCHED]
+    ]
+    skipped = {each.name: why[each.name] for each in operations if each not in left}
+    if not left:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
+        raise StackError(f"bench: there is nothing to measure: {reasons}")
+    for name, reason in skipped.items():
+        say(f"{name}: not run: {reason}")
+    return Choice(
+        operations=left,
+        instead={
+            each.name: stock[each.name]
+            for each in left
+            if stock[each.name] != each.name
+        },
+        skipped=skipped,
+    )
+
+
+@dataclass(frozen=True)
 class Comparison:
+    """Everything of one run.
+
+    ``skipped`` and ``instead`` are those of the Choice.
+    """
+
     database: str
     database_version: str
     date: str
@@ -121,6 +180,8 @@ class Comparison:
     ids: Mapping[str, str]
     plan: Plan
     measured: Sequence[Measured]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    instead: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything that was measured, and the medians for readers of it."""
@@ -133,6 +194,8 @@ class Comparison:
             "ids": dict(self.ids),
             "options": asdict(self.plan)
             | {"max_entries": self.plan.limit, "value_bytes": pickled_size()},
+            "skipped": dict(self.skipped),
+            "instead": dict(self.instead),
             "results": [asdict(each) | summary(each) for each in self.measured],
         }
 
@@ -141,6 +204,13 @@ class Comparison:
 
     def markdown(self) -> str:
         return markdown(HEADER, cells(self.measured))
+
+    def notes(self) -> list[str]:
+        """Return a line for each operation that is not what its row says."""
+        return [
+            *(f"{name}: stock runs {other}" for name, other in self.instead.items()),
+            *(f"{name}: not run: {why}" for name, why in self.skipped.items()),
+        ]
 
     def growth(self) -> list[str]:
         """Return a line per operation: time at the most rows / time at the fewest."""
@@ -213,12 +283,13 @@ def compare(
     Each variant and number of rows has a process and a database of its own (on
     SQLite a file in a temporary folder), all alive at once; the variants take
     turns at each operation, in another order every round. ``ids`` says what the
-    folders hold, for the JSON.
+    folders hold, for the JSON. StackError if nothing of the plan can be measured.
     """
-    operations = select(plan.operations)
     trees = {STOCK: stock, PATCHED: patched}
     with tempfile.TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
         folder = Path(name)
+        if plan.latency:
+            url = stack.enter_context(farther(url, plan.latency))
         workers: dict[int, dict[str, Worker]] = {}
         for rows in plan.rows:
             workers[rows] = {
@@ -236,6 +307,12 @@ def compare(
                     folder=str(folder),
                     synchronous="NORMAL",
                 )
+        pair = workers[plan.rows[0]]
+        choice = choose(
+            select(plan.operations),
+            {variant: pair[variant].ask("lacking") for variant in trees},
+        )
+        for rows, pair in workers.items():
             with step(f"filling {rows:,} rows, stock and patched"):
                 for worker in pair.values():
                     worker.send(
@@ -244,10 +321,11 @@ def compare(
                         max_entries=plan.limit,
                         timeout=DAY,
                         seed=plan.seed,
+                        tables=sorted({each.table for each in choice.operations}),
                     )
                 for worker in pair.values():
                     worker.receive()
-        measured = _rounds(workers, operations, plan)
+        measured = _rounds(workers, choice, plan)
     return Comparison(
         database=opened[STOCK]["database"],
         database_version=opened[STOCK]["database_version"],
@@ -261,16 +339,16 @@ def compare(
         ids=ids or {},
         plan=plan,
         measured=measured,
+        skipped=choice.skipped,
+        instead=choice.instead,
     )
 
 
 def _rounds(
-    workers: Mapping[int, Mapping[str, Worker]],
-    operations: Sequence[Operation],
-    plan: Plan,
+    workers: Mapping[int, Mapping[str, Worker]], choice: Choice, plan: Plan
 ) -> list[Measured]:
     """Count the statements, warm up, then take turns for all rounds."""
-    lanes = [(each, rows) for each in operations for rows in workers]
+    lanes = [(each, rows) for each in choice.operations for rows in workers]
     counted: dict[tuple[str, int], dict[str, Counted]] = {}
     calls: dict[tuple[str, int, str], int] = {}
     with step("counting statements, warming up"):
@@ -279,7 +357,7 @@ def _rounds(
             for variant, worker in workers[rows].items():
                 found = worker.ask(
                     "statements",
-                    operation=each.name,
+                    operation=choice.runs(each, variant),
                     calls=max(1, plan.counted_calls // each.per),
                     seed=plan.seed,
                 )
@@ -301,7 +379,7 @@ def _rounds(
             for variant in order:
                 block = workers[rows][variant].ask(
                     "run",
-                    operation=each.name,
+                    operation=choice.runs(each, variant),
                     calls=calls[each.name, rows, variant],
                     seed=plan.seed + turn,
                 )

@@ -9,34 +9,34 @@ A new operation needs nothing but a function with the decorator::
         return lambda: cache.delete(next(keys))
 
 The table is back at its rows before the next block, whatever the call did to it.
+Here are the operations of the cache; those of the ORM are in ``bench.orm``.
 """
 
-import hashlib
 import pickle
-import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from itertools import count, cycle
+from itertools import cycle
 from typing import Any
 
+from bench import orm
+from bench.registry import COUNTERS, Call, Operation, Operations, Supply, key
 from patchstack.errors import StackError
 
-type Call = Callable[[], object]
+__all__ = [
+    "CACHE",
+    "DAY",
+    "OPERATIONS",
+    "VALUES",
+    "Data",
+    "Operation",
+    "key",
+    "pickled_size",
+    "select",
+    "value",
+]
 
 VALUES = 16  # different values, so that an UPDATE never writes what is there
-COUNTERS = 10
 DAY = 86_400  # seconds
-
-
-def key(number: int) -> str:
-    """Return the key of entry ``number``.
-
-    A digest, as in Django's own page and fragment caches: keys written one
-    after another lie anywhere in the index.
-    """
-    digest = hashlib.md5(str(number).encode(), usedforsecurity=False)
-    return f"page.{digest.hexdigest()}"
 
 
 def value(number: int) -> dict[str, object]:
@@ -53,102 +53,31 @@ def value(number: int) -> dict[str, object]:
     }
 
 
-@dataclass
-class Data:
-    """A filled cache table and endless supplies of its keys; part of one process."""
+class Data(Supply):
+    """The cache table."""
 
-    cache: Any
-    rows: int
-    seed: int
-    calls: int = 0  # in the coming block
-    added: list[str] = field(default_factory=list)
-    keys: list[str] = field(init=False)
-    _existing: Iterator[str] = field(init=False)
-    _unused: Iterator[int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.keys = [key(number) for number in range(self.rows)]
-        random.Random(self.seed).shuffle(self.keys)
-        self._existing = cycle(self.keys)
-        self._unused = count(self.rows)
-
-    def existing(self) -> Iterator[str]:
-        """Yield the keys of the table, shuffled, round and round."""
-        return self._existing
-
-    def new(self) -> Iterator[str]:
-        """Yield one key that was never in the table for each call of the block."""
-        keys = [key(next(self._unused)) for _ in range(self.calls)]
-        self.added += keys
-        return iter(keys)
-
-    def absent(self) -> Iterator[str]:
-        """Yield keys that nothing ever writes."""
-        return cycle([key(-number) for number in range(1, 1_001)])
+    @property
+    def cache(self) -> Any:
+        return self.store
 
     def values(self) -> Iterator[dict[str, object]]:
         return cycle([value(number) for number in range(VALUES)])
 
-    def batches(self, size: int) -> Iterator[list[str]]:
-        """Yield ``size`` keys of the table for each call of the block."""
-        return iter(
-            [[next(self._existing) for _ in range(size)] for _ in range(self.calls)]
-        )
-
     def counters(self) -> Iterator[str]:
         """Yield the keys of a few entries that hold integers, round and round."""
-        keys = [key(next(self._unused)) for _ in range(COUNTERS)]
-        self.added += keys
+        keys = self._fresh(COUNTERS)
         for name in keys:
             self.cache.set(name, 0)
         return cycle(keys)
 
 
-type Prepare = Callable[[Data], Call]
-
-
-@dataclass(frozen=True)
-class Operation:
-    """``per`` is the number of entries that one call handles."""
-
-    name: str
-    per: int
-    prepare: Prepare
-
-
-OPERATIONS: dict[str, Operation] = {}
-
-
-def operation(name: str, per: int = 1) -> Callable[[Prepare], Prepare]:
-    def register(prepare: Prepare) -> Prepare:
-        OPERATIONS[name] = Operation(name, per, prepare)
-        return prepare
-
-    return register
-
-
-def select(patterns: Sequence[str]) -> list[Operation]:
-    """Return the operations that the names or shell patterns mean, in table order.
-
-    No pattern means all. A pattern that means none is a StackError.
-    """
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in OPERATIONS):
-            raise StackError(
-                f"no operation is called {pattern!r}; there are: "
-                + ", ".join(OPERATIONS),
-                then="./scripts/stack bench --help",
-            )
-    return [
-        each
-        for name, each in OPERATIONS.items()
-        if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
-    ]
-
-
 def pickled_size() -> int:
     """Return the bytes of one value as the cache pickles it."""
     return len(pickle.dumps(value(0), pickle.HIGHEST_PROTOCOL))
+
+
+CACHE = Operations("cache")
+operation = CACHE.operation
 
 
 @operation("get hit")
@@ -207,3 +136,25 @@ def set_many(data: Data) -> Call:
         [dict(zip(keys, values, strict=False)) for keys in data.batches(100)]
     )
     return lambda: cache.set_many(next(batches))
+
+
+OPERATIONS: dict[str, Operation] = {**CACHE, **orm.OPERATIONS}
+
+
+def select(patterns: Sequence[str]) -> list[Operation]:
+    """Return the operations that the names or shell patterns mean, in table order.
+
+    No pattern means all. A pattern that means none is a StackError.
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in OPERATIONS):
+            raise StackError(
+                f"no operation is called {pattern!r}; there are: "
+                + ", ".join(OPERATIONS),
+                then="./scripts/stack bench --help",
+            )
+    return [
+        each
+        for name, each in OPERATIONS.items()
+        if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+    ]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.client import started
 from bench.operations import DAY, select
+from patchstack.errors import StackError
 
 
 def mean_statements(
@@ -20,20 +21,32 @@ def mean_statements(
     """Return operation name → mean statements per call, on SQLite in memory.
 
     BEGIN, COMMIT and SAVEPOINT count. ``calls`` is divided by the number of
-    entries that a call handles. The same seed gives the same means.
+    entries that a call handles. The same seed gives the same means. An operation
+    that this Django lacks counts as the one that is run instead; StackError where
+    there is none.
     """
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        worker_of = started("statements", tree, "sqlite:///:memory:", Path(name))
+    chosen = select(operations)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        worker_of = started("statements", tree, "sqlite:///:memory:", Path(folder))
         with worker_of as worker:
             worker.ask("open", name="statements", folder=None, synchronous="OFF")
             worker.ask(
-                "prepare", rows=rows, max_entries=max_entries, timeout=DAY, seed=seed
+                "prepare",
+                rows=rows,
+                max_entries=max_entries,
+                timeout=DAY,
+                seed=seed,
+                tables=sorted({each.table for each in chosen}),
             )
+            lacking = worker.ask("lacking")
             means = {}
-            for each in select(operations):
+            for each in chosen:
+                name = each.meant(lacking)
+                if not name:
+                    raise StackError(f"{each.name}: {lacking[each.name]}")
                 found = worker.ask(
                     "statements",
-                    operation=each.name,
+                    operation=name,
                     calls=max(1, calls // each.per),
                     seed=seed,
                 )

@@ -1,4 +1,4 @@
-"""Measure cache operations, stock and patched Django in one run.
+"""Measure cache and ORM operations, stock and patched Django in one run.
 
 Both run in processes of their own, with their own databases holding the same
 rows, and take turns at each operation in every round. A table shows CPU and
@@ -8,11 +8,15 @@ then how much the time grows with the rows. Everything measured goes to a JSON
 file. CPU time is that of the Python process, so not a database server's.
 
 SQLite runs on files in the temporary folder ($TMPDIR), in WAL mode. A server
-gets a database per variant and number of rows, dropped at the end.
+gets a database per variant and number of rows, dropped at the end. --latency
+puts a proxy before it that adds that much to each round trip. What a database
+or the patched Django cannot do is left out; where stock has no upsert(), it
+runs update_or_create(). "in atomic" is a transaction per call.
 
   ./scripts/stack bench --quick
   ./scripts/stack bench --db postgres --db mariadb --ops "set*,touch"
   ./scripts/stack bench --rows 300 --max-entries 300 --ops "set new key"
+  ./scripts/stack bench --db postgres --latency 1 --ops "update_or_create*"
 
 --replay sends recorded request streams (../shared/traces, or synthetic Zipf
 streams if they are absent, which the table then says) through the real cache
@@ -22,13 +26,15 @@ backend, get and on a miss set, and shows the hit ratios.
 """
 
 import argparse
-import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import options
 from bench.compare import LEGEND, QUICK, Comparison, Plan, compare
 from bench.operations import OPERATIONS, select
+from bench.options import Reader, names
 from bench.replay import KEYS, replay, table
 from bench.traces import TRACES, load
 from patchstack.errors import OK, StackError
@@ -38,7 +44,7 @@ if TYPE_CHECKING:
     from patchstack.project import Project
 
 HELP = "./scripts/stack bench --help"
-MEASURED = {"sqlite", "postgresql", "mariadb", "mysql", "oracle"}
+READ = Reader(HELP)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--rows", metavar="N,N", help="rows in the table; 1000,300000")
     add("--max-entries", metavar="N", help="1000000, so that nothing is culled")
     add("--quick", action="store_true", help="fewer and shorter rounds")
+    add("--latency", metavar="MS", help="longer round trips to the server; 0")
     add("--seed", metavar="N", default="1", help="of keys and of chance; 1")
     add("--json", metavar="FILE", help="results/bench-NAME.json")
     add("--replay", action="store_true", help="hit ratios instead of times")
@@ -57,61 +64,57 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--keys", choices=sorted(KEYS), help="ids of the traces as keys; decimal")
 
 
-def whole(text: str, what: str, least: int = 1) -> int:
-    """Return a number from the command line; StackError if it is none."""
-    try:
-        found = int(text.replace("_", ""))
-    except ValueError:
-        raise StackError(f"{what}: {text!r} is not a whole number", HELP) from None
-    if found < least:
-        raise StackError(f"{what}: {text} is less than {least}", HELP)
-    return found
+def operation_names(text: str) -> list[str]:
+    """Split at commas, but not within the name of an operation.
 
-
-def names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    >>> operation_names("touch, update_or_create fallback, no unique key,incr")
+    ['touch', 'update_or_create fallback, no unique key', 'incr']
+    """
+    whole = [re.escape(name) for name in OPERATIONS if "," in name]
+    found = re.findall(rf"\s*({'|'.join([*whole, '[^,]+'])})", text)
+    return [name.strip() for name in found if name.strip()]
 
 
 def plan(args: argparse.Namespace) -> Plan:
     """Return what the options ask for."""
-    made = replace(QUICK if args.quick else Plan(), seed=whole(args.seed, "--seed", 0))
+    made = replace(
+        QUICK if args.quick else Plan(), seed=READ.whole(args.seed, "--seed", 0)
+    )
     if args.rows is not None:
-        rows = tuple(dict.fromkeys(whole(each, "--rows") for each in names(args.rows)))
+        rows = tuple(
+            dict.fromkeys(READ.whole(each, "--rows") for each in names(args.rows))
+        )
         if not rows:
             raise StackError("--rows: no number", HELP)
         made = replace(made, rows=rows)
     if args.max_entries is not None:
-        limit = whole(args.max_entries, "--max-entries")
+        limit = READ.whole(args.max_entries, "--max-entries")
         made = replace(made, max_entries=limit)
     if args.ops is not None:
-        wished = tuple(each.name for each in select(names(args.ops)))
+        wished = tuple(each.name for each in select(operation_names(args.ops)))
         made = replace(made, operations=wished)
+    if args.latency is not None:
+        made = replace(made, latency=READ.positive(args.latency, "--latency"))
     return made
 
 
 def show(found: Comparison) -> str:
     """Return what a person reads at the end of a run."""
-    return "\n".join(
-        [
-            f"{found.database} {found.database_version},"
-            f" MAX_ENTRIES {found.plan.limit:,}, {found.plan.rounds} rounds",
-            "",
-            found.table(),
-            "",
-            LEGEND,
-            *(["", *found.growth()] if found.growth() else []),
-        ]
-    )
+    plan = found.plan
+    farther = f", round trips {plan.latency:g} ms longer" if plan.latency else ""
+    parts = [
+        f"{found.database} {found.database_version},"
+        f" MAX_ENTRIES {plan.limit:,}, {plan.rounds} rounds{farther}",
+        found.table(),
+        LEGEND,
+        *("\n".join(lines) for lines in (found.notes(), found.growth()) if lines),
+    ]
+    return "\n\n".join(parts)
 
 
 def write(found: Comparison, path: Path, root: Path) -> None:
     """Write the JSON file; StackError if that cannot be."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(found.to_json(), indent=1) + "\n", "utf-8")
-    except OSError as error:
-        raise StackError(f"{path} cannot be written: {error.strerror}") from None
-    say(f"written: {path.relative_to(root) if path.is_relative_to(root) else path}")
+    options.write(found.to_json(), path, root)
 
 
 def run(args: argparse.Namespace, project: "Project") -> int:
@@ -123,13 +126,12 @@ def run(args: argparse.Namespace, project: "Project") -> int:
         if getattr(args, name) is not None:
             raise StackError(f"--{name} goes with --replay", HELP)
     from databases.servers import running
-    from databases.targets import Unavailable, resolve
+    from databases.targets import Unavailable
     from patchstack import trees
 
-    targets = [resolve(name) for name in dict.fromkeys(args.db or ["sqlite"])]
-    for target in targets:
-        if target.family not in MEASURED:
-            raise StackError(f"--db: {target.name} is not a database", HELP)
+    targets = READ.targets(args.db)
+    if wished.latency and any(target.family == "sqlite" for target in targets):
+        raise StackError("--latency: SQLite is not reached over a network", HELP)
     if args.json is not None and len(targets) > 1:
         raise StackError("--json FILE goes with one --db", HELP)
     stock, patched = trees.stock(project), trees.patched(project)
@@ -158,13 +160,13 @@ def run(args: argparse.Namespace, project: "Project") -> int:
 
 
 def run_replay(args: argparse.Namespace, project: "Project") -> int:
-    for name in ("db", "ops", "rows", "max_entries", "json", "quick"):
+    for name in ("db", "ops", "rows", "max_entries", "json", "quick", "latency"):
         if getattr(args, name) not in (None, False):
             option = name.replace("_", "-")
             raise StackError(f"--{option} does not go with --replay", HELP)
-    seed = whole(args.seed, "--seed", 0)
-    limit = None if args.limit is None else whole(args.limit, "--limit")
-    share = whole(args.share or "10", "--share") / 100
+    seed = READ.whole(args.seed, "--seed", 0)
+    limit = None if args.limit is None else READ.whole(args.limit, "--limit")
+    share = READ.whole(args.share or "10", "--share") / 100
     folder = project.root.parent / "shared" / "traces"
     streams = [
         load(name, folder, limit, seed) for name in names(args.traces or "web07,web12")

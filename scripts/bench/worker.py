@@ -13,34 +13,31 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from bench.operations import DAY, OPERATIONS, VALUES, Data, value
+from bench import tables
+from bench.operations import OPERATIONS
+from bench.registry import Supply
+from bench.tables import CacheTable, ItemTable, Table
 
-TABLE = "bench_cache"
 RUNS_COUNT = re.compile(r"\bcount\s*\(", re.IGNORECASE)
-FILL_BATCH = 1_000
-
-# What leaves a table as a long-lived one is: statistics there, nothing left to
-# write back in the middle of a measurement.
-SETTLE = {
-    "sqlite": "PRAGMA wal_checkpoint(TRUNCATE)",
-    "postgresql": f"VACUUM ANALYZE {TABLE}",
-    "mysql": f"ANALYZE TABLE {TABLE}",
-}
 
 
 @contextmanager
 def own_database(
-    connection: Any, name: str, folder: str | None, synchronous: str
+    connection: Any,
+    name: str,
+    folder: str | None,
+    synchronous: str,
+    journal: str = "WAL",
 ) -> Iterator[None]:
     """Give the connection a database that nobody else uses; dropped at the end.
 
     SQLite: a file in ``folder``, or memory without one. Oracle has no databases
-    to create: the table is all that is made there.
+    to create: the tables are all that is made there.
     """
     settings = connection.settings_dict
     if connection.vendor == "sqlite":
@@ -49,7 +46,7 @@ def own_database(
         )
         settings["OPTIONS"] = {
             **settings.get("OPTIONS", {}),
-            "init_command": "PRAGMA journal_mode=WAL;"
+            "init_command": f"PRAGMA journal_mode={journal};"
             f" PRAGMA synchronous={synchronous}",
         }
         try:
@@ -60,7 +57,8 @@ def own_database(
         try:
             yield
         finally:
-            drop_table(connection)
+            for table in tables.NAMES:
+                tables.drop(connection, table)
             connection.close()
     else:
         quoted = connection.ops.quote_name(f"stack_bench_{name}_{os.getpid()}")
@@ -76,56 +74,7 @@ def own_database(
                 cursor.execute(f"DROP DATABASE {quoted}")
 
 
-def drop_table(connection: Any) -> None:
-    with connection.cursor() as cursor:
-        if TABLE in connection.introspection.table_names(cursor):
-            cursor.execute(f"DROP TABLE {connection.ops.quote_name(TABLE)}")
-
-
-def fill(connection: Any, data: Data) -> None:
-    """Write every key of ``data`` into the empty table.
-
-    The backend writes a few rows itself and they are copied under the other
-    keys: whatever columns and encodings its Django has, in seconds.
-    """
-    cache = data.cache
-    table = connection.ops.quote_name(TABLE)
-    samples = []
-    with connection.cursor() as cursor:
-        for number in range(VALUES):
-            cache.set("sample", value(number), DAY)
-            cursor.execute(f"SELECT * FROM {table}")
-            columns = [column[0] for column in cursor.description]
-            samples.append(list(cursor.fetchone()))
-            cache.delete("sample")
-    place = [column.lower() for column in columns].index("cache_key")
-    insert = "INSERT INTO {} ({}) VALUES ({})".format(
-        table,
-        ", ".join(connection.ops.quote_name(column) for column in columns),
-        ", ".join(["%s"] * len(columns)),
-    )
-    for start in range(0, data.rows, FILL_BATCH):
-        rows = []
-        for number, key in enumerate(data.keys[start : start + FILL_BATCH]):
-            row = samples[number % VALUES].copy()
-            row[place] = cache.make_key(key)
-            rows.append(row)
-        with _atomic(), connection.cursor() as cursor:
-            cursor.executemany(insert, rows)
-    if connection.vendor in SETTLE:
-        with connection.cursor() as cursor:
-            cursor.execute(SETTLE[connection.vendor])
-
-
-def _atomic() -> Any:
-    from django.db import (  # type: ignore[import-not-found,unused-ignore]
-        transaction,
-    )
-
-    return transaction.atomic()
-
-
-def timed(data: Data, name: str, calls: int) -> dict[str, int]:
+def timed(data: Supply, name: str, calls: int) -> dict[str, int]:
     """Run a block of calls; nanoseconds of it and of its worst single calls.
 
     A tenth as many run before, untimed: what ran last was something else.
@@ -161,11 +110,12 @@ def timed(data: Data, name: str, calls: int) -> dict[str, int]:
     }
 
 
-def counted(connection: Any, data: Data, name: str, calls: int) -> dict[str, int]:
+def counted(connection: Any, data: Supply, name: str, calls: int) -> dict[str, int]:
     """Count statements as Django's CaptureQueriesContext does, BEGIN and COMMIT too."""
     data.calls = calls
     call = OPERATIONS[name].prepare(data)
-    statements = with_count = 0
+    statements = calls * OPERATIONS[name].unlogged
+    with_count = 0
     began = time.perf_counter_ns()
     connection.force_debug_cursor = True
     try:
@@ -188,25 +138,22 @@ def counted(connection: Any, data: Data, name: str, calls: int) -> dict[str, int
 
 
 class Session:
-    """One connection, one table, the requests as methods."""
+    """One process on one Django with a database of its own."""
 
     def __init__(self, stack: ExitStack) -> None:
-        import django  # type: ignore[import-not-found,unused-ignore]
-        from django.db import (  # type: ignore[import-not-found,unused-ignore]
-            connection,
-        )
+        import django
+        from django.db import connection
 
         django.setup()
         self._stack = stack
         self._version = django.get_version()
         self._connection: Any = connection
-        self._data: Data | None = None
 
     def open(
-        self, name: str, folder: str | None, synchronous: str
+        self, name: str, folder: str | None, synchronous: str, journal: str = "WAL"
     ) -> dict[str, object]:
         self._stack.enter_context(
-            own_database(self._connection, name, folder, synchronous)
+            own_database(self._connection, name, folder, synchronous, journal)
         )
         self._connection.ensure_connection()
         version = self._connection.get_database_version()
@@ -216,41 +163,58 @@ class Session:
             "database_version": ".".join(map(str, version)),
         }
 
-    def prepare(
-        self, rows: int, max_entries: int, timeout: int | None, seed: int
-    ) -> dict[str, object]:
-        from django.core.cache.backends.db import (  # type: ignore[import-not-found,unused-ignore]
-            DatabaseCache,
-        )
-        from django.core.management import (  # type: ignore[import-not-found,unused-ignore]
-            call_command,
-        )
+    def lacking(self) -> dict[str, str]:
+        """Return the operations that cannot be here, and why."""
+        return {
+            name: why
+            for name, each in OPERATIONS.items()
+            if (why := each.lacks(self._connection))
+        }
 
+
+class Bench(Session):
+    """The requests of a benchmark as methods."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        super().__init__(stack)
+        self._cache: CacheTable | None = None
+        self._items: ItemTable | None = None
+
+    def prepare(
+        self,
+        rows: int,
+        max_entries: int,
+        timeout: int | None,
+        seed: int,
+        tables: Sequence[str] = ("cache",),
+    ) -> dict[str, object]:
+        """Make and fill the tables: "cache", "orm"."""
         random.seed(seed)
-        drop_table(self._connection)
-        call_command("createcachetable", TABLE, verbosity=0)
-        cache = DatabaseCache(
-            TABLE, {"TIMEOUT": timeout, "OPTIONS": {"MAX_ENTRIES": max_entries}}
-        )
-        self._data = Data(cache, rows, seed)
-        fill(self._connection, self._data)
+        if "cache" in tables:
+            self._cache = CacheTable(self._connection, rows, seed, max_entries, timeout)
+            self._cache.make()
+        if "orm" in tables:
+            self._items = ItemTable(self._connection, rows, seed)
+            self._items.make()
         return {}
 
     def run(self, operation: str, calls: int, seed: int) -> dict[str, int]:
         random.seed(seed)
-        block = timed(self._ready(), operation, calls)
-        self._restore()
+        table = self._table(operation)
+        block = timed(table.data, operation, calls)
+        table.restore()
         return block
 
     def statements(self, operation: str, calls: int, seed: int) -> dict[str, int]:
         random.seed(seed)
-        found = counted(self._connection, self._ready(), operation, calls)
-        self._restore()
+        table = self._table(operation)
+        found = counted(self._connection, table.data, operation, calls)
+        table.restore()
         return found
 
     def replay(self, keys: list[str]) -> dict[str, int]:
         """Get each key and set it on a miss; return the hits among them."""
-        cache, missing, hits = self._ready().cache, object(), 0
+        cache, missing, hits = filled(self._cache).data.cache, object(), 0
         for key in keys:
             if cache.get(key, missing) is missing:
                 cache.set(key, 1)
@@ -258,27 +222,20 @@ class Session:
                 hits += 1
         return {"hits": hits}
 
-    def _ready(self) -> Data:
-        if self._data is None:
-            raise RuntimeError("no table: prepare comes first")
-        return self._data
-
-    def _restore(self) -> None:
-        """Bring the table back to its rows: new ones go, culled ones come back."""
-        data = self._ready()
-        for start in range(0, len(data.added), 100):
-            data.cache.delete_many(data.added[start : start + 100])
-        data.added.clear()
-        with self._connection.cursor() as cursor:
-            table = self._connection.ops.quote_name(TABLE)
-            cursor.execute(f"SELECT COUNT(*) FROM {table}")
-            (rows,) = cursor.fetchone()
-        if rows != data.rows:
-            data.cache.clear()
-            fill(self._connection, data)
+    def _table(self, operation: str) -> Table:
+        if OPERATIONS[operation].table == "orm":
+            return filled(self._items)
+        return filled(self._cache)
 
 
-def main() -> None:
+def filled[T: Table](table: T | None) -> T:
+    if table is None:
+        raise RuntimeError("no table: prepare comes first")
+    return table
+
+
+def main(session: type[Session]) -> None:
+    """Answer the requests on standard input with the methods of a session."""
     # Ctrl-C reaches every process of the terminal; this one ends, with its
     # database dropped, when its driver closes the input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -288,7 +245,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with ExitStack() as stack:
         try:
-            serve(Session(stack), answers)
+            serve(session(stack), answers)
         finally:
             # Dropping the database has to come to its end.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -307,4 +264,4 @@ def serve(session: Session, answers: IO[str]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Bench)

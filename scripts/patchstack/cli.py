@@ -27,6 +27,7 @@ VERBS = {
     "test": "patchstack.test",
     "overview": "patchstack.overview",
     "bench": "bench.verb",
+    "race": "bench.race",
     "report": "patchstack.report",
     "db-up": "patchstack.db_up",
     "db-down": "patchstack.db_down",

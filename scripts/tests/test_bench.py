@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from bench import figures, traces, verb
+from bench import figures, orm, traces, verb
 from bench.client import Worker, started
 from bench.compare import (
     PATCHED,
@@ -28,9 +28,10 @@ from bench.compare import (
     Counted,
     Measured,
     Plan,
+    choose,
     compare,
 )
-from bench.operations import OPERATIONS, Data, key, pickled_size, select
+from bench.operations import CACHE, OPERATIONS, Data, key, pickled_size, select
 from bench.replay import replay, table
 from bench.statements import mean_statements
 from patchstack.errors import USAGE, StackError
@@ -38,6 +39,7 @@ from patchstack.project import Project
 
 SQLITE = "sqlite:///:memory:"
 BACKEND = Path("django/core/cache/backends/db.py")
+QUERY = Path("django/db/models/query.py")
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +230,51 @@ def test_keys_of_an_operation_are_reproducible_and_do_not_meet() -> None:
     assert not {*one.new()} & {*fresh}
 
 
+def test_the_operations_of_the_cache_come_first() -> None:
+    assert list(OPERATIONS) == [*CACHE, *orm.OPERATIONS]
+    tables = {name: each.table for name, each in OPERATIONS.items()}
+    assert set(tables.values()) == {"cache", "orm"}
+    assert all(each.instead in {"", *OPERATIONS} for each in OPERATIONS.values())
+
+
+def test_a_comma_in_the_name_of_an_operation() -> None:
+    fallback = "update_or_create fallback, no unique key"
+    assert verb.operation_names(f"touch,{fallback} , set*") == [
+        "touch",
+        fallback,
+        "set*",
+    ]
+    assert verb.operation_names("update_or_create fallback,,touch") == [
+        "update_or_create fallback",
+        "touch",
+    ]
+    assert verb.plan(arguments("--ops", fallback)).operations == (fallback,)
+
+
+def test_choose_by_what_a_django_lacks() -> None:
+    operations = select(["touch", "upsert*", "raw*"])
+    names = [each.name for each in operations]
+    no_upsert = dict.fromkeys(["upsert hit", "upsert miss"], "no upsert()")
+    found = choose(operations, {STOCK: no_upsert, PATCHED: {}})
+    assert [each.name for each in found.operations] == names
+    assert found.skipped == {}
+    assert found.instead == {
+        "upsert hit": "update_or_create hit",
+        "upsert miss": "update_or_create miss",
+    }
+    upsert = OPERATIONS["upsert hit"]
+    assert found.runs(upsert, STOCK) == "update_or_create hit"
+    assert found.runs(upsert, PATCHED) == "upsert hit"
+    # Both without upsert() would compare stock's way with itself.
+    no_raw = {"raw UPDATE RETURNING": "no RETURNING"}
+    found = choose(operations, {STOCK: no_upsert | no_raw, PATCHED: no_upsert})
+    assert [each.name for each in found.operations] == ["touch"]
+    assert found.instead == {}
+    assert found.skipped == no_upsert | no_raw
+    with pytest.raises(StackError, match="nothing to measure: upsert hit: no upsert"):
+        choose([upsert], {STOCK: {}, PATCHED: no_upsert})
+
+
 # Traces
 
 
@@ -303,6 +350,7 @@ def test_options_make_the_plan() -> None:
         arguments("--rows", "10,20,10", "--max-entries=30", "--ops=to*", "--seed=5")
     )
     wished = Plan(rows=(10, 20), max_entries=30, operations=("touch",), seed=5)
+    assert verb.plan(arguments("--latency=.5")) == Plan(latency=0.5)
     assert made == wished
     assert made.limit == 30
     assert Plan(rows=(2_000_000,)).limit == 4_000_000
@@ -325,6 +373,10 @@ def test_options_make_the_plan() -> None:
         (["--replay", "--limit", "0"], "--limit: 0 is less than 1"),
         (["--replay", "--share", "x"], "--share: 'x' is not a whole number"),
         (["--replay", "--max-entries", "5"], "--max-entries does not go with --replay"),
+        (["--latency", "fast"], "--latency: 'fast' is not a number"),
+        (["--latency", "-1"], "--latency: -1 is not greater than zero"),
+        (["--latency", "1"], "--latency: SQLite is not reached over a network"),
+        (["--replay", "--latency", "1"], "--latency does not go with --replay"),
         (["--replay", "--quick"], "--quick does not go with --replay"),
     ],
 )
@@ -363,7 +415,7 @@ def test_statements_of_stock_and_of_another_django(stock: Path, altered: Path) -
 def test_every_operation_does_what_its_name_says(worker: Worker) -> None:
     worker.ask("prepare", rows=200, max_entries=1_000, timeout=60, seed=1)
     statements = {}
-    for name in OPERATIONS:
+    for name in CACHE:
         found = worker.ask("statements", operation=name, calls=4, seed=1)
         statements[name] = found["statements"] / 4
         block = worker.ask("run", operation=name, calls=4, seed=1)
@@ -380,6 +432,76 @@ def test_every_operation_does_what_its_name_says(worker: Worker) -> None:
         "incr": 6,
         "get_many(100)": 1,
         "set_many(100)": 500,
+    }
+
+
+# Research on stock Django 6.1, BEGIN and COMMIT counted.
+ORM_STATEMENTS = {
+    "update_or_create hit": 4,
+    "update_or_create miss": 6,
+    "update_or_create F() hit": 4,
+    "update_or_create in atomic hit": 6,
+    "update_or_create in atomic miss": 8,
+    "update_or_create fallback": 4,
+    "update_or_create fallback, no unique key": 4,
+    "get_or_create hit": 1,
+    "get_or_create miss": 4,
+    "raw UPDATE RETURNING": 1,
+}
+
+
+def test_every_orm_operation_does_what_its_name_says(
+    worker: Worker, tmp_path: Path
+) -> None:
+    connection = sqlite3.connect(tmp_path / "stock.sqlite3")
+
+    def table() -> tuple[int, int, int]:
+        """Rows, the sum of v, the highest id that was ever given."""
+        rows, total, highest = connection.execute(
+            "SELECT COUNT(*), SUM(v), (SELECT seq FROM sqlite_sequence"
+            " WHERE name = 'bench_item') FROM bench_item"
+        ).fetchone()
+        return rows, total, highest
+
+    worker.ask(
+        "prepare", rows=200, max_entries=1_000, timeout=60, seed=1, tables=["orm"]
+    )
+    lacking = worker.ask("lacking")
+    assert set(lacking) == {"upsert hit", "upsert miss"}
+    statements = {}
+    for name in orm.OPERATIONS:
+        if name in lacking:
+            continue
+        rows, total, highest = table()
+        assert rows == 200
+        found = worker.ask("statements", operation=name, calls=4, seed=1)
+        statements[name] = found["statements"] / 4
+        block = worker.ask("run", operation=name, calls=4, seed=1)
+        assert block["calls"] == 4
+        after = table()
+        if name.endswith("miss"):
+            assert after == (200, total, highest + 8)
+        elif name.endswith("no unique key"):
+            # Two blocks, each with rows of its own.
+            assert after == (200, total, highest + 20)
+        elif name.startswith("get"):
+            assert after == (rows, total, highest)
+        else:
+            assert after[0] == rows
+            assert after[1] != total
+            assert after[2] == highest
+    assert statements == ORM_STATEMENTS
+    connection.close()
+
+
+def test_statements_of_orm_operations(stock: Path) -> None:
+    names = ["update_or_create hit", "touch", "upsert hit", "raw UPDATE RETURNING"]
+    # A Django without upsert() does it as it can.
+    assert mean_statements(stock, names, calls=10) == {
+        "touch": 5,
+        "update_or_create hit": 4,
+        "upsert hit": 4,
+        "raw UPDATE RETURNING": 1,
     }
 
 
@@ -502,6 +624,70 @@ def test_compare(stock: Path, altered: Path) -> None:
     shown = verb.show(found)
     assert "20 → 0 of 20" in shown
     assert "Time at 300 rows / time at 10 rows:" in shown
+
+
+@pytest.mark.parametrize("name", ["postgres", "mariadb"])
+def test_orm_operations_on_a_server_farther_away(stock: Path, name: str) -> None:
+    from databases.servers import running
+    from databases.targets import Unavailable, resolve
+
+    plan = replace(
+        QUICK,
+        rows=(1_500,),
+        operations=(*orm.OPERATIONS, "touch"),
+        rounds=1,
+        block=0.001,
+        counted_calls=3,
+        latency=0.1,
+    )
+    try:
+        with running(resolve(name)) as server:
+            found = compare(stock=stock, patched=stock, url=server.url, plan=plan)
+    except Unavailable as error:
+        pytest.skip(f"{error.reason}; {error.command}")
+    counted = {each.operation: each.counted[PATCHED].mean for each in found.measured}
+    skipped = {"upsert hit", "upsert miss"}
+    if name == "mariadb":
+        skipped.add("raw UPDATE RETURNING")
+    assert set(found.skipped) == skipped
+    wished = ORM_STATEMENTS | {"touch": 5}
+    assert counted == {name: wished[name] for name in wished if name not in skipped}
+    assert found.to_json()["options"]["latency"] == 0.1
+    shown = verb.show(found)
+    assert "1 rounds, round trips 0.1 ms longer" in shown
+    assert "upsert hit: not run: this Django has no QuerySet.upsert()" in shown
+
+
+def test_upsert_against_what_stock_has(altered: Path, stock: Path) -> None:
+    code = (altered / QUERY).read_text("utf-8")
+    with_upsert = code.replace(
+        "    update_or_create.alters_data = True\n",
+        "    update_or_create.alters_data = True\n"
+        "    def upsert(self, defaults=None, **lookup):\n"
+        "        self.filter(**lookup).update(**defaults)\n",
+    )
+    assert with_upsert != code
+    plan = replace(
+        QUICK,
+        rows=(100,),
+        operations=("upsert hit",),
+        rounds=1,
+        block=0.001,
+        counted_calls=3,
+    )
+    try:
+        (altered / QUERY).write_text(with_upsert, "utf-8")
+        found = compare(stock=stock, patched=altered, plan=plan)
+    finally:
+        (altered / QUERY).write_text(code, "utf-8")
+    assert found.instead == {"upsert hit": "update_or_create hit"}
+    (one,) = found.measured
+    assert {side: each.mean for side, each in one.counted.items()} == {
+        STOCK: 4,
+        PATCHED: 1,
+    }
+    assert "upsert hit: stock runs update_or_create hit" in verb.show(found)
+    assert found.to_json()["instead"] == found.instead
 
 
 def stock_hits(keys: Sequence[int], limit: int) -> int:

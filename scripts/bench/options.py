@@ -1,0 +1,69 @@
+"""Reading what stands on the command line; what is wrong there is a StackError."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from patchstack.errors import StackError
+from patchstack.progress import say
+
+if TYPE_CHECKING:
+    from databases.targets import Target
+
+MEASURED = {"sqlite", "postgresql", "mariadb", "mysql", "oracle"}
+
+
+def names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the options of one verb; ``help`` is the command that explains them."""
+
+    help: str
+
+    def whole(self, text: str, what: str, least: int = 1) -> int:
+        """Return a whole number that is not less than ``least``."""
+        try:
+            found = int(text.replace("_", ""))
+        except ValueError:
+            raise StackError(
+                f"{what}: {text!r} is not a whole number", self.help
+            ) from None
+        if found < least:
+            raise StackError(f"{what}: {text} is less than {least}", self.help)
+        return found
+
+    def positive(self, text: str, what: str) -> float:
+        """Return a number greater than zero."""
+        try:
+            found = float(text)
+        except ValueError:
+            raise StackError(f"{what}: {text!r} is not a number", self.help) from None
+        if not 0 < found < math.inf:
+            raise StackError(f"{what}: {text} is not greater than zero", self.help)
+        return found
+
+    def targets(self, asked: Iterable[str] | None) -> list["Target"]:
+        """Return the databases of those names, each once; SQLite if there is none."""
+        from databases.targets import resolve
+
+        found = [resolve(name) for name in dict.fromkeys(asked or ["sqlite"])]
+        for target in found:
+            if target.family not in MEASURED:
+                raise StackError(f"--db: {target.name} is not a database", self.help)
+        return found
+
+
+def write(data: Mapping[str, Any], path: Path, root: Path) -> None:
+    """Write a JSON file; StackError if that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+    except OSError as error:
+        raise StackError(f"{path} cannot be written: {error.strerror}") from None
+    say(f"written: {path.relative_to(root) if path.is_relative_to(root) else path}")

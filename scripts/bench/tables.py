@@ -1,0 +1,193 @@
+"""The tables that operations work on: made, filled, brought back to their rows."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from bench import orm
+from bench.operations import DAY, VALUES, Data, value
+from bench.registry import Supply
+
+FILL_BATCH = 1_000
+REMOVE_BATCH = 100
+
+# What leaves a table as a long-lived one is: statistics there, nothing left to
+# write back in the middle of a measurement.
+SETTLE = {
+    "sqlite": "PRAGMA wal_checkpoint(TRUNCATE)",
+    "postgresql": "VACUUM ANALYZE {}",
+    "mysql": "ANALYZE TABLE {}",
+}
+
+
+class Table(ABC):
+    """A table with the rows of ``data``; ``name`` is the database's."""
+
+    name: str
+    key_column: str
+    given_column = ""  # whose value the database gives
+    data: Supply
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    @abstractmethod
+    def create(self) -> None:
+        """Create the empty table."""
+
+    @abstractmethod
+    def stored(self, key: str) -> str:
+        """Return the key as it stands in the key column."""
+
+    @abstractmethod
+    def write(self, key: str, number: int) -> None:
+        """Write a new entry as Django does."""
+
+    @abstractmethod
+    def remove(self, keys: list[str]) -> None:
+        """Delete those entries."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Delete all entries."""
+
+    def make(self) -> None:
+        """Create the table, in the place of one that is there, and fill it."""
+        drop(self._connection, self.name)
+        self.create()
+        self.fill()
+
+    def fill(self) -> None:
+        """Write every key of ``data`` into the empty table.
+
+        Django writes a few rows itself and they are copied under the other
+        keys: whatever columns and encodings it has, in seconds.
+        """
+        from django.db import transaction
+
+        connection = self._connection
+        columns, samples = self._samples()
+        place = columns.index(self.key_column)
+        insert = "INSERT INTO {} ({}) VALUES ({})".format(
+            connection.ops.quote_name(self.name),
+            ", ".join(map(connection.ops.quote_name, columns)),
+            ", ".join(["%s"] * len(columns)),
+        )
+        for start in range(0, self.data.rows, FILL_BATCH):
+            rows = []
+            for number, key in enumerate(self.data.keys[start : start + FILL_BATCH]):
+                row = samples[number % VALUES].copy()
+                row[place] = self.stored(key)
+                rows.append(row)
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.executemany(insert, rows)
+        if settle := SETTLE.get(connection.vendor):
+            with connection.cursor() as cursor:
+                cursor.execute(settle.format(connection.ops.quote_name(self.name)))
+
+    def restore(self) -> None:
+        """Bring the table back to its rows: new ones go, lost ones come back."""
+        added = self.data.added
+        for start in range(0, len(added), REMOVE_BATCH):
+            self.remove(added[start : start + REMOVE_BATCH])
+        added.clear()
+        with self._connection.cursor() as cursor:
+            name = self._connection.ops.quote_name(self.name)
+            cursor.execute(f"SELECT COUNT(*) FROM {name}")
+            (rows,) = cursor.fetchone()
+        if rows != self.data.rows:
+            self.clear()
+            self.fill()
+
+    def _samples(self) -> tuple[list[str], list[list[object]]]:
+        """Return the columns to copy, in lower case, and a row for each value."""
+        rows = []
+        for number in range(VALUES):
+            self.write("sample", number)
+            with self._connection.cursor() as cursor:
+                name = self._connection.ops.quote_name(self.name)
+                cursor.execute(f"SELECT * FROM {name}")
+                columns = [column[0].lower() for column in cursor.description]
+                row = dict(zip(columns, cursor.fetchone(), strict=True))
+            self.remove(["sample"])
+            row.pop(self.given_column, None)
+            rows.append(row)
+        return list(rows[0]), [list(row.values()) for row in rows]
+
+
+class CacheTable(Table):
+    """The table of a DatabaseCache; ``timeout`` in seconds, None for ever."""
+
+    name = "bench_cache"
+    key_column = "cache_key"
+    data: Data
+
+    def __init__(
+        self,
+        connection: Any,
+        rows: int,
+        seed: int,
+        max_entries: int,
+        timeout: int | None,
+    ) -> None:
+        from django.core.cache.backends.db import DatabaseCache
+
+        super().__init__(connection)
+        options = {"MAX_ENTRIES": max_entries}
+        self._cache = DatabaseCache(self.name, {"TIMEOUT": timeout, "OPTIONS": options})
+        self.data = Data(self._cache, rows, seed)
+
+    def create(self) -> None:
+        from django.core.management import call_command
+
+        call_command("createcachetable", self.name, verbosity=0)
+
+    def stored(self, key: str) -> str:
+        return str(self._cache.make_key(key))
+
+    def write(self, key: str, number: int) -> None:
+        self._cache.set(key, value(number), DAY)
+
+    def remove(self, keys: list[str]) -> None:
+        self._cache.delete_many(keys)
+
+    def clear(self) -> None:
+        self._cache.clear()
+
+
+class ItemTable(Table):
+    """The table of the model."""
+
+    name = orm.TABLE
+    key_column = "name"
+    given_column = "id"
+
+    def __init__(self, connection: Any, rows: int, seed: int) -> None:
+        super().__init__(connection)
+        self._model = orm.item_model()
+        self.data = orm.Items(self._model, rows, seed)
+
+    def create(self) -> None:
+        with self._connection.schema_editor() as editor:
+            editor.create_model(self._model)
+
+    def stored(self, key: str) -> str:
+        return key
+
+    def write(self, key: str, number: int) -> None:
+        self._model.objects.create(name=key, v=number)
+
+    def remove(self, keys: list[str]) -> None:
+        self._model.objects.filter(name__in=keys).delete()
+
+    def clear(self) -> None:
+        self._model.objects.all().delete()
+
+
+NAMES = (CacheTable.name, ItemTable.name)
+
+
+def drop(connection: Any, name: str) -> None:
+    """Drop a table if it is there."""
+    with connection.cursor() as cursor:
+        if name in connection.introspection.table_names(cursor):
+            cursor.execute(f"DROP TABLE {connection.ops.quote_name(name)}")
