@@ -33,12 +33,17 @@ class Verdict:
 
 
 def load(family: str) -> tuple[Known, ...]:
-    """Return the baseline of a database family, such as "postgres"."""
-    path = FOLDER / f"{family}.toml"
-    if not path.exists():
-        return ()
-    tables = tomllib.loads(path.read_text(encoding="utf-8")).get("known", [])
-    return tuple(Known(**table) for table in tables)
+    """Return the baseline of a database family, such as "postgresql".
+
+    What stock fails on every database is part of each.
+    """
+    paths = [FOLDER / "any.toml", FOLDER / f"{family}.toml"]
+    return tuple(
+        Known(**table)
+        for path in paths
+        if path.exists()
+        for table in tomllib.loads(path.read_text(encoding="utf-8")).get("known", [])
+    )
 
 
 def judge(run: Run, known: Sequence[Known]) -> Verdict:

@@ -8,7 +8,7 @@ from patchstack.errors import StackError
 from patchstack.overview import terminal
 from patchstack.table import BEGIN, END, between
 from suite.baseline import Known, judge, load
-from suite.run import Run, check_labels
+from suite.run import Run, broken_module, check_labels
 
 
 def run(**outcomes: str) -> Run:
@@ -43,6 +43,16 @@ def test_a_label_that_does_not_exist(tmp_path: Path) -> None:
     check_labels(tmp_path, ["cache", "cache.tests.X"])
     with pytest.raises(StackError, match=r"no test label cachet; there are cache"):
         check_labels(tmp_path, ["cachet"])
+
+
+def test_a_module_that_cannot_be_imported_has_its_path(tmp_path: Path) -> None:
+    (tmp_path / "tests" / "upsert").mkdir(parents=True)
+    (tmp_path / "tests" / "upsert" / "test_query.py").touch()
+    for name in ("test_query", "upsert.test_query"):
+        assert broken_module(name, tmp_path, ["upsert.test_query"]) == (
+            "upsert.test_query"
+        )
+    assert broken_module("test_absent", tmp_path, ["upsert.test_absent"]) is None
 
 
 def test_the_table_wraps() -> None:
