@@ -6,7 +6,6 @@ is outside Django's process may be imported here.
 
 import json
 import os
-import sys
 import unittest
 from pathlib import Path
 from typing import Any
@@ -81,17 +80,8 @@ class RecordingRunner(DiscoverRunner):  # type: ignore[misc,unused-ignore]
         return type("Recording", (Recording, special), {})
 
     def suite_result(self, suite: Any, result: Any, **kwargs: Any) -> Any:
-        from django.db import connection
-
         Path(os.environ["STACK_RESULTS"]).write_text(
-            json.dumps(
-                {
-                    "outcomes": result.outcomes,
-                    "reasons": result.reasons,
-                    "python": sys.version.split()[0],
-                    "vendor": connection.display_name,
-                }
-            ),
+            json.dumps({"outcomes": result.outcomes, "reasons": result.reasons}),
             encoding="utf-8",
         )
         return super().suite_result(suite, result, **kwargs)
