@@ -60,7 +60,7 @@ class Worker:
             raise self._died()
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise StackError(f"bench, {self.name}: {answer['error']}")
+            raise StackError(f"{self.name}: {answer['error']}")
         return answer
 
     def ask(self, do: str, **arguments: object) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class Worker:
         how = f"signal {-status}" if status < 0 else f"exit status {status}"
         said = self._errors.read_text("utf-8", "replace").strip().splitlines()
         last = f": {said[-1].strip()}" if said else ""
-        return StackError(f"bench, {self.name}: the worker process died ({how}){last}")
+        return StackError(f"{self.name}: the worker process died ({how}){last}")
 
 
 @contextmanager
@@ -101,8 +101,9 @@ def started(
     ``folder`` is a scratch folder: the worker's working directory and the place
     of its standard error. ``module`` is the program that it runs.
     """
+    whose = f"{module.partition('.')[0]}, {name}"
     if not (tree / "django" / "__init__.py").is_file():
-        raise StackError(f"bench, {name}: no Django tree in {tree}", then="make apply")
+        raise StackError(f"{whose}: no Django tree in {tree}", then="make apply")
     errors = folder / f"{name.replace(' ', '-')}.stderr"
     with errors.open("wb") as log:
         process = subprocess.Popen(
@@ -115,7 +116,7 @@ def started(
             text=True,
             encoding="utf-8",
         )
-    worker = Worker(name, process, errors)
+    worker = Worker(whose, process, errors)
     try:
         yield worker
     finally:

@@ -28,6 +28,7 @@ VERBS = {
     "overview": "patchstack.overview",
     "bench": "bench.verb",
     "race": "bench.race",
+    "fuzz": "differential.verb",
     "report": "patchstack.report",
     "db-up": "patchstack.db_up",
     "db-down": "patchstack.db_down",
@@ -105,6 +106,7 @@ def main(argv: list[str] | None = None) -> int:
             "databases",
             "suite",
             "bench",
+            "differential",
         ):
             raise
         print(
