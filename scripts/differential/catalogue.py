@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Entry:
-    """One model. ``kinds``: field → kind of value, of values.KINDS or "fk:Model".
+    """One model. ``kinds``: field → kind of value, of pools.GOOD or "fk:Model".
 
     ``keys`` are sets of fields that find a row; ``rows`` the rows at the start.
     ``tame``: the patched Django takes its own path for this model.
@@ -21,13 +21,6 @@ class Entry:
     rows: Sequence[Mapping[str, Any]]
     tame: bool = True
     managers: Sequence[str] = ("objects",)
-
-    def columns(self, name: str) -> tuple[str, ...]:
-        """Return the names that the row has for a field: "owner_id" for "owner"."""
-        return (f"{name}_id",) if self.is_relation(name) else (name,)
-
-    def is_relation(self, name: str) -> bool:
-        return self.kinds[name].startswith("fk:")
 
 
 def slugs(*rows: Mapping[str, Any], **kinds: str) -> dict[str, Any]:
@@ -159,6 +152,13 @@ CATALOGUE: Mapping[str, Entry] = {
         **slugs({"number": 1}, {"number": 2}, {"number": 3}, number="int", id="int")
     ),
     "Generated": Entry(**slugs(twice="int", text="char", id="int")),
+    "Invalid": Entry(
+        **slugs({"text": "2026-01-02"}, {}, {}, text="date", day="date", id="int"),
+        tame=False,
+    ),
+    "InvalidDefault": Entry(
+        **slugs(*({"day": "2026-01-02"},) * 3, day="date", id="int"), tame=False
+    ),
     "Owner": Entry(
         kinds={"name": "char", "n": "int", "id": "int"},
         keys=(("name",), ("id",)),

@@ -12,7 +12,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
 from django.db import connection, models
-from django.db.models import F, Q, UniqueConstraint
+from django.db.models import F, Q, UniqueConstraint, Value
 from django.db.models.functions import Lower
 from django.db.models.query_utils import DeferredAttribute
 from django.utils import timezone
@@ -165,6 +165,25 @@ class Generated(models.Model):
     text = models.CharField(max_length=10, null=True)
     twice = models.GeneratedField(
         expression=F("n") * 2, output_field=models.IntegerField(), db_persist=True
+    )
+
+
+class Invalid(models.Model):
+    """The new row, or what SQLite computes from it, need not be a date at all."""
+
+    slug = models.CharField(max_length=20, unique=True)
+    n = models.IntegerField(default=0)
+    text = (models.DateField if POSTGRESQL else models.TextField)(null=True)
+    day = models.GeneratedField(
+        expression=F("text"), output_field=models.DateField(), db_persist=True
+    )
+
+
+class InvalidDefault(models.Model):
+    slug = models.CharField(max_length=20, unique=True)
+    n = models.IntegerField(default=0)
+    day = models.DateField(
+        db_default=Value("2026-02-28" if POSTGRESQL else "2026-02-31")
     )
 
 

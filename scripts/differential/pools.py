@@ -57,6 +57,8 @@ ODD: Mapping[str, Sequence[Any]] = {
     ),
     "date": (
         "bad",
+        "2026-02-31",
+        {"$": "value", "of": "2026-02-31"},
         f("seen"),
         f("day", {"$": "duration", "of": 10**12}),
         {"$": "datetime", "of": "2026-02-03T04:05:06"},
@@ -197,5 +199,3 @@ AROUND: Sequence[Any] = (
     ),
     ["router"],
 )
-TRANSACTIONS = ("none", "none", "none", "atomic", "atomic", "nested", "escape")
-RARE_TRANSACTIONS = (*TRANSACTIONS, "off", "off", "rollback", "broken")

@@ -290,6 +290,18 @@ def test_only_stock_may_let_empty_result_sets_escape() -> None:
     assert difference(HIT, good, escaped)
 
 
+def test_what_could_not_be_saved_has_no_key() -> None:
+    def failed(kind: str, key: str) -> Answer:
+        cache = {"profile": [f"Profile <Profile: Profile object ({key})>", "default"]}
+        argument = {"class": "Owner", "state": {"fields cache": cache}}
+        return answer(events=[], raised=[kind, "no"], arguments=[argument])
+
+    error = "django.db.utils.IntegrityError"
+    assert not difference(HIT, failed(error, "3"), failed(error, "None"))
+    error = "builtins.ValueError"
+    assert difference(HIT, failed(error, "3"), failed(error, "None"))
+
+
 def test_nothing_else_is_taken_out() -> None:
     outcome = {"events": ["called"], "created": True, "tables of default": {"a": ["1"]}}
     assert normalised(HIT, outcome, outcome) == (outcome, outcome)
