@@ -4,7 +4,6 @@ Most take one condition away, one after another, since a condition that nothing
 fails without is one that nobody can trust.
 """
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -407,13 +406,6 @@ PLANTS: Sequence[Plant] = (
     *TRANSACTIONS,
     *TARGETS,
 )
-
-
-def copied(tree: Path, folder: Path) -> Path:
-    """Return a copy of a Django tree in ``folder`` that plants may be put into."""
-    skip = shutil.ignore_patterns("*.po", "__pycache__")
-    shutil.copytree(tree / "django", folder / "django", ignore=skip)
-    return folder
 
 
 @contextmanager

@@ -29,8 +29,9 @@ from typing import TYPE_CHECKING
 from bench.options import Reader, write
 from databases.family import Unavailable
 from differential.check import Report, check, corpus
-from differential.plants import PLANTS, Plant, copied, planted
+from differential.plants import PLANTS, Plant, planted
 from differential.scenario import Scenario
+from patchstack import trees
 from patchstack.errors import FINDINGS, OK, StackError
 from patchstack.progress import say, step
 
@@ -120,7 +121,7 @@ def try_plants(plan: Plan, database: "Database", plants: Sequence[Plant]) -> boo
     """Plant bugs one after another; return whether each was found."""
     name, all_found = database.target.name, True
     with tempfile.TemporaryDirectory(prefix="plants-") as folder:
-        copy = copied(plan.patched, Path(folder))
+        copy = trees.copied(plan.patched, Path(folder))
         if plan.check(database, copy).difference:
             raise StackError(
                 f"{name}: there is a difference without a plant",
@@ -159,7 +160,6 @@ def run(args: argparse.Namespace, project: "Project") -> int:
     known = corpus() if args.replay is None else read(Path(args.replay))
     plants = None if args.plant is None else chosen(args.plant)
     from databases.servers import running
-    from patchstack import trees
 
     plan = Plan(
         stock=trees.stock(project),

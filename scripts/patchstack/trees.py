@@ -41,6 +41,13 @@ def _prune(trees: Path, keep: int) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def copied(tree: Path, folder: Path) -> Path:
+    """Return ``folder`` with a copy of the tree's Django that may be changed."""
+    skip = shutil.ignore_patterns("*.po", "__pycache__")
+    shutil.copytree(tree / "django", folder / "django", ignore=skip)
+    return folder
+
+
 def stock(project: Project) -> Path:
     """Return the folder of upstream as it came."""
     return materialise(project, upstream.base_tree(project))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from patchstack import apply, export, series
+from patchstack import apply, export, series, trees
 from patchstack.git import environment
 from patchstack.project import Project
 
@@ -109,6 +109,21 @@ def make_project(root: Path, files: dict[str, str] | None = None) -> Project:
     )
     (project.patches / "series.toml").write_text("")
     return project
+
+
+@pytest.fixture(scope="session")
+def real() -> Project:
+    """The checkout that these tests belong to, with the real Django."""
+    found = Project.here()
+    if not found.base.is_dir():
+        pytest.skip("no Django in django-upstream; make setup")
+    return found
+
+
+@pytest.fixture(scope="session")
+def stock(real: Project) -> Path:
+    """The folder of Django as it came."""
+    return trees.stock(real)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import argparse
 import json
 import lzma
 import os
-import shutil
 import signal
 import sqlite3
 import struct
@@ -34,6 +33,7 @@ from bench.compare import (
 from bench.operations import CACHE, OPERATIONS, Data, key, pickled_size, select
 from bench.replay import replay, table
 from bench.statements import mean_statements
+from patchstack import trees
 from patchstack.errors import USAGE, StackError
 from patchstack.project import Project
 
@@ -43,21 +43,9 @@ QUERY = Path("django/db/models/query.py")
 
 
 @pytest.fixture(scope="module")
-def stock() -> Path:
-    """A Django whose database cache is upstream's."""
-    for tree in sorted(Project.here().trees.glob("*/")):
-        backend = tree / BACKEND
-        if backend.is_file() and "CULL_PROBABILITY" not in backend.read_text("utf-8"):
-            return tree
-    pytest.skip("no stock Django in django-upstream/trees; ./scripts/stack verify")
-
-
-@pytest.fixture(scope="module")
 def altered(stock: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same Django with a database cache that never counts."""
-    tree = tmp_path_factory.mktemp("altered")
-    skip = shutil.ignore_patterns("*.po", "*.mo", "__pycache__")
-    shutil.copytree(stock / "django", tree / "django", ignore=skip)
+    tree = trees.copied(stock, tmp_path_factory.mktemp("altered"))
     code = (tree / BACKEND).read_text("utf-8")
     count = 'cursor.execute("SELECT COUNT(*) FROM %s" % table)\n'
     fetch = "num = cursor.fetchone()[0]\n"

@@ -26,7 +26,7 @@ from differential.check import (
     pair,
     path,
 )
-from differential.plants import PLANTS, UPSERT, Plant, copied, planted
+from differential.plants import PLANTS, UPSERT, Plant, planted
 from differential.scenario import Scenario, text
 from differential.scenarios import scenarios
 from patchstack import trees
@@ -50,21 +50,8 @@ SOME = (
 
 
 @pytest.fixture(scope="session")
-def project() -> Project:
-    found = Project.here()
-    if not found.base.is_dir():
-        pytest.skip("no Django in django-upstream; make setup")
-    return found
-
-
-@pytest.fixture(scope="session")
-def stock(project: Project) -> Path:
-    return trees.stock(project)
-
-
-@pytest.fixture(scope="session")
-def patched(project: Project) -> Path:
-    tree = trees.patched(project)
+def patched(real: Project) -> Path:
+    tree = trees.patched(real)
     if not (tree / UPSERT).is_file():
         pytest.skip("the series has no update_or_create() of its own")
     return tree
@@ -85,7 +72,7 @@ def alike(stock: Path) -> Iterator[Pair]:
 
 @pytest.fixture(scope="module")
 def copy(patched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copied(patched, tmp_path_factory.mktemp("copy"))
+    return trees.copied(patched, tmp_path_factory.mktemp("copy"))
 
 
 def found_by(report: Report) -> str:

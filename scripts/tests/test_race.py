@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shutil
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -15,24 +14,14 @@ from bench.race import MODES, Errors, Mode, Plan, Race, Side, chosen, race, show
 from bench.race_worker import hammer, keys_of, start_of
 from databases.servers import running
 from databases.targets import Unavailable, resolve
+from patchstack import trees
 from patchstack.cli import VERBS
 from patchstack.errors import FINDINGS, OK, USAGE, StackError
 from patchstack.project import Project
 
 SQLITE = "sqlite:///:memory:"
 QUERY = Path("django/db/models/query.py")
-BACKEND = Path("django/core/cache/backends/db.py")
 SHORT = Plan(threads=8, keys=10, seconds=1, timeout=1)
-
-
-@pytest.fixture(scope="module")
-def stock() -> Path:
-    """A Django that no patch has changed; each of the series does the cache's."""
-    for tree in sorted(Project.here().trees.glob("*/")):
-        backend = tree / BACKEND
-        if backend.is_file() and "CULL_PROBABILITY" not in backend.read_text("utf-8"):
-            return tree
-    pytest.skip("no stock Django in django-upstream/trees; ./scripts/stack verify")
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +31,7 @@ def broken(stock: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     It says that it created the row, or raises for every second row. And it has
     an upsert() that is stock's update_or_create().
     """
-    tree = tmp_path_factory.mktemp("broken")
-    skip = shutil.ignore_patterns("*.po", "*.mo", "__pycache__")
-    shutil.copytree(stock / "django", tree / "django", ignore=skip)
+    tree = trees.copied(stock, tmp_path_factory.mktemp("broken"))
     code = (tree / QUERY).read_text("utf-8")
     begin = "    def update_or_create("
     hit = "            if created:\n                return obj, created\n"
