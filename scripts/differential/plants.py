@@ -259,7 +259,7 @@ PINNED: Sequence[Plant] = (
 VALUES: Sequence[Plant] = (
     swapped(
         "without auto_now",
-        'if getattr(field, "auto_now", False) and field not in opts.pk_fields:',
+        'if getattr(field, "auto_now", False) and field not in excluded:',
         "if False:",
     ),
     swapped(
