@@ -40,8 +40,13 @@ class Patch:
     databases: tuple[str, ...] = ()
     red: tuple[str, ...] = ()
     red_modules: tuple[str, ...] = ()
+    red_on: tuple[str, ...] = ()
     operations: tuple[str, ...] = ()
     alters: tuple[Altered, ...] = ()
+
+    def is_red_on(self, database: str) -> bool:
+        """Say whether its own tests fail without it on the database of that name."""
+        return not self.red_on or database in self.red_on
 
     @property
     def filename(self) -> str:
@@ -102,7 +107,8 @@ def load_toml(path: Path, project: Project) -> dict[str, Any]:
 def _patch(number: int, table: dict[str, Any]) -> Patch:
     """Return the table as a Patch. Raise ValueError with what is wrong in it."""
     texts = {"slug", "set", "kind", "status", "effect"}
-    lists = {"depends", "tests", "databases", "red", "red_modules", "operations"}
+    lists = {"depends", "tests", "databases", "operations"}
+    lists |= {"red", "red_modules", "red_on"}
     if missing := (texts | {"tests"}) - table.keys():
         raise ValueError(f"has no {', '.join(sorted(missing))}")
     if unknown := table.keys() - texts - lists - {"ticket", "alters"}:

@@ -202,7 +202,7 @@ def tool_tests(project: Project) -> tuple[int, int, int]:
 
 def run_all(args: argparse.Namespace, project: Project) -> int:
     """Run everything that can be run here."""
-    from databases.targets import targets
+    from databases.targets import Unavailable, targets
 
     patches = series.load(project)
     problems = verify.findings(project)
@@ -212,9 +212,14 @@ def run_all(args: argparse.Namespace, project: Project) -> int:
     tool = tool_tests(project)
     made = build.build(project, series.files(project, patches))
     for patch in patches:
-        proof = prove.prove(project, patch, made, "sqlite")
-        problems += [f"prove {patch.slug}: {line}" for line in proof.findings]
-        say(str(proof))
+        for names in prove.databases(patch):
+            try:
+                proof = prove.prove_first(project, patch, made, names)
+            except Unavailable as error:
+                say(f"{patch.slug} on {names[-1]}: not run: {error.reason}")
+                continue
+            problems += [f"prove {patch.slug}: {line}" for line in proof.findings]
+            say(str(proof))
     problems += report.findings(project)
     cells, not_run = _run_each(
         targets(), tree, touched(patches), SERVER_LABELS, project.results / "logs"
