@@ -115,6 +115,13 @@ class Family(ABC):
     def version(self, url: str) -> str:
         """Connect (within 5 s) and ask; whatever the driver raises if it fails."""
 
+    def built_in(self, reported: str) -> str | None:
+        """The URL where no server is needed; None where one is.
+
+        ``reported`` is the version of Oracle that a stand-in is to report.
+        """
+        return None
+
     def module(self) -> ModuleType:
         """The Python driver; Unavailable with the command that installs it."""
         try:

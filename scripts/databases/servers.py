@@ -150,11 +150,11 @@ def _there(target: Target) -> Database | None:
     family = FAMILIES[target.family]
     if target.dsn:
         return _named_by_user(target, target.dsn)
-    if target.family == "sqlite":
-        version = family.version(urls.DEFAULT)
+    if url := family.built_in(target.reported):
+        version = family.version(url)
         if reason := family.too_old(version_in(version)):
             raise Unavailable(reason, family.install_command)
-        return Database(target, urls.DEFAULT, version, "built in")
+        return Database(target, url, version, "built in")
     return _left_by_db_up(target)
 
 

@@ -9,10 +9,12 @@ import os
 
 from databases import urls
 
-DATABASES = urls.databases(
-    os.environ.get("STACK_DATABASE_URL") or urls.DEFAULT,
-    os.environ.get("STACK_DATABASE_NAME") or "django",
-)
+_database = os.environ.get("STACK_DATABASE_URL") or urls.DEFAULT
+DATABASES = urls.databases(_database, os.environ.get("STACK_DATABASE_NAME") or "django")
+if urls.split(_database).scheme in urls.STANDINS:
+    from oracle import standin
+
+    standin.install(_database)
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 for _alias in ("redis", "memcached"):

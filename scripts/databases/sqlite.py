@@ -1,5 +1,6 @@
 """SQLite, which comes with Python."""
 
+from databases import urls
 from databases.family import Family
 
 
@@ -12,3 +13,6 @@ class SQLite(Family):
 
     def version(self, url: str) -> str:
         return str(self.module().sqlite_version)
+
+    def built_in(self, reported: str) -> str:
+        return urls.DEFAULT

@@ -13,9 +13,11 @@ from databases.oracle import Oracle
 from databases.postgresql import PostgreSQL
 from databases.redis import Redis
 from databases.sqlite import SQLite
+from databases.standins import StandinH2, StandinPostgreSQL
+from oracle import standin
 from patchstack.errors import StackError
 
-__all__ = ["FAMILIES", "Target", "Unavailable", "resolve", "targets"]
+__all__ = ["FAMILIES", "Target", "Unavailable", "resolve", "standins", "targets"]
 
 FAMILIES: Mapping[str, Family] = {
     family.name: family
@@ -27,18 +29,25 @@ FAMILIES: Mapping[str, Family] = {
         Oracle(),
         Redis(),
         Memcached(),
+        StandinH2(),
+        StandinPostgreSQL(),
     )
 }
 CACHES = ("redis", "memcached")
+STANDINS = ("standin_h2", "standin_postgres")
 
 
 @dataclass(frozen=True)
 class Target:
-    """A database or cache server by its name; ``program`` is None if none is here."""
+    """A database or cache server by its name; ``program`` is None if none is here.
+
+    ``reported`` is the version of Oracle that a stand-in is to report.
+    """
 
     name: str
     family: str
     program: Program | None = None
+    reported: str = ""
 
     @property
     def is_cache(self) -> bool:
@@ -52,7 +61,9 @@ class Target:
 
     @property
     def dsn(self) -> str | None:
-        """What the user's environment names."""
+        """What the user's environment names; no server of a user's is a stand-in."""
+        if self.family in STANDINS:
+            return None
         return os.environ.get(self.variable) or None
 
     @property
@@ -107,12 +118,21 @@ def targets() -> list[Target]:
     ]
 
 
+def standins() -> list[Target]:
+    """Engines that stand in for Oracle: to be named, not part of everything."""
+    return [
+        Target("standin-h2", "standin_h2", reported=standin.VERSION),
+        Target("standin-h2-23", "standin_h2", reported=standin.VERSION_23),
+        Target("standin-postgres", "standin_postgres", _best("standin_postgres")),
+    ]
+
+
 def resolve(name: str) -> Target:
     """The target of that name; StackError naming the known ones.
 
     Any ``postgresNN`` is known; whether it is here shows when it is to run.
     """
-    known = targets()
+    known = [*targets(), *standins()]
     for target in known:
         if target.name == name:
             return target
@@ -134,8 +154,12 @@ def _programs(family: str) -> list[Program]:
 
 
 def _one(name: str) -> Target:
+    return Target(name, name, _best(name))
+
+
+def _best(family: str) -> Program | None:
     """The oldest program that Django takes, or the best of those it does not."""
-    installed = _programs(name)
-    too_old = FAMILIES[name].too_old
+    installed = _programs(family)
+    too_old = FAMILIES[family].too_old
     usable = [program for program in installed if not too_old(program.version)]
-    return Target(name, name, next(iter(usable or installed[-1:]), None))
+    return next(iter(usable or installed[-1:]), None)

@@ -20,7 +20,11 @@ ENGINES = {
     "mysql": "django.db.backends.mysql",
     "mariadb": "django.db.backends.mysql",
     "oracle": "django.db.backends.oracle",
+    "oracle+h2": "django.db.backends.oracle",
+    "oracle+postgres": "django.db.backends.oracle",
 }
+# Django's Oracle backend on another engine: see oracle.standin.
+STANDINS = ("oracle+h2", "oracle+postgres")
 EXAMPLES = (
     "write one like sqlite:///:memory: , postgres://user:password@host:5432/name , "
     "mysql://user:password@host:3306/name or oracle://user:password@host:1521/service"
@@ -73,6 +77,8 @@ def split(url: str) -> Address:
             raise malformed(url, "a file is sqlite:///relative or sqlite:////absolute")
         name = unquote(parts.path.removeprefix("/"))
         return Address(parts.scheme, name=name, options=options)
+    if parts.scheme == "oracle+h2":
+        return Address(parts.scheme, options=options)
     host = unquote(parts.hostname or "")
     if parts.scheme.startswith("postgres"):
         host = options.pop("host", host)
@@ -108,6 +114,9 @@ def parse(url: str) -> dict[str, object]:
     """One entry of Django's DATABASES; StackError if the URL is malformed."""
     address = split(url)
     entry: dict[str, object] = {"ENGINE": ENGINES[address.scheme]}
+    if address.scheme in STANDINS:
+        # The rest of the URL is for the stand-in.
+        return entry | {"NAME": address.scheme}
     if address.scheme == "sqlite":
         entry["NAME"] = address.name
     else:
@@ -144,6 +153,14 @@ def _entry(url: str, name: str) -> dict[str, object]:
             # Django deletes the file that TEST["NAME"] names before it begins.
             entry["NAME"] = str(file.with_stem(f"{file.stem}_{name}"))
             entry["TEST"] = {"NAME": str(file.with_stem(f"{file.stem}_test_{name}"))}
+    elif scheme in STANDINS:
+        entry["USER"] = name
+        entry["TEST"] = {
+            "USER": f"test_{name}",
+            # The stand-in makes what a user needs when the user connects.
+            "CREATE_DB": False,
+            "CREATE_USER": False,
+        }
     elif scheme == "oracle":
         # On Oracle a test database is a user with two tablespaces of its own.
         entry["TEST"] = {
