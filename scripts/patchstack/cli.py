@@ -29,6 +29,7 @@ VERBS = {
     "bench": "bench.verb",
     "race": "bench.race",
     "fuzz": "differential.verb",
+    "oracle": "oracle.verb",
     "report": "patchstack.report",
     "db-up": "patchstack.db_up",
     "db-down": "patchstack.db_down",

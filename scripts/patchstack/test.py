@@ -8,7 +8,8 @@ cannot be had are listed as "not run" with the command that would change it.
 With --db, labels or any other option: Django's runtests.py with the labels
 (default: the areas that the patches touch; --full: all), on the patched Django
 of patches/, or --stock, or --src: the files of django-upstream/src as they are.
-What follows "--" goes to runtests.py as it is.
+What follows "--" goes to runtests.py as it is. --db oracle climbs a ladder of
+checks, of which a server is the last: see ./scripts/stack oracle --help.
 
 Failures that stock Django has on a database too are listed with their reasons
 in scripts/suite/baseline/; everything else is news, and exit status 1. Status 2:
@@ -35,7 +36,11 @@ from .project import Project
 
 if TYPE_CHECKING:
     from databases.targets import Target
+    from oracle.ladder import Rung
     from suite.matrix import Cell, NotRun
+
+# Without a server it is a ladder of checks: see oracle.ladder.
+ORACLE = "oracle"
 
 # A server that is no database takes part in the tests of its own backend only.
 SERVER_LABELS = {
@@ -68,10 +73,13 @@ def run(args: argparse.Namespace, project: Project) -> int:
     return run_named(args, project) if named else run_all(args, project)
 
 
-def _tree(args: argparse.Namespace, project: Project) -> tuple[str, Path]:
-    if args.stock:
+def choose_tree(
+    project: Project, *, stock: bool = False, from_src: bool = False
+) -> tuple[str, Path]:
+    """Return the name and the path of the Django to test; StackError without src."""
+    if stock:
         return "stock", trees.stock(project)
-    if args.src:
+    if from_src:
         if src.own(project) is None:
             raise StackError(
                 "django-upstream/src is not there", "./scripts/stack apply"
@@ -82,17 +90,47 @@ def _tree(args: argparse.Namespace, project: Project) -> tuple[str, Path]:
 
 def run_named(args: argparse.Namespace, project: Project) -> int:
     """Run labels on databases."""
-    from databases.targets import resolve
+    from databases.targets import resolve, standins
+    from oracle.ladder import LABELS
 
+    names = args.db or ["sqlite"]
     labels = args.labels or ([] if args.full else touched(series.load(project)))
-    targets = [resolve(name) for name in args.db or ["sqlite"]]
-    tree = _tree(args, project)
+    targets = [resolve(name) for name in names if name != ORACLE]
+    tree = choose_tree(project, stock=args.stock, from_src=args.src)
     # For one person watching one database, as runtests.py prints it.
-    shown = len(targets) == 1 and not args.json
+    shown = len(targets) == len(names) == 1 and not args.json
     logs = None if shown else project.results / "logs"
-    special = {} if args.labels else SERVER_LABELS
+    special: dict[str, Sequence[str]] = {}
+    if not args.labels:
+        special = SERVER_LABELS | {each.name: LABELS for each in standins()}
     cells, not_run = _run_each(targets, tree, labels, special, logs, args.rest)
-    return _finish(args, cells, not_run, [])
+    rungs: Sequence[Rung] = ()
+    if ORACLE in names:
+        rungs = climb(project, tree, args.labels, args.rest)
+    return finish(cells, not_run, [], rungs=rungs, as_json=args.json)
+
+
+def climb(
+    project: Project,
+    tree: tuple[str, Path],
+    labels: Sequence[str] = (),
+    extra: Sequence[str] = (),
+) -> list["Rung"]:
+    """Climb the ladder that stands in for an Oracle server; say how far."""
+    from oracle import ladder
+
+    rungs = []
+    for rung in ladder.rungs(
+        tree,
+        project.results / "logs",
+        touched=touched(series.load(project)),
+        labels=labels,
+        extra=extra,
+    ):
+        for line in rung.lines():
+            say(line)
+        rungs.append(rung)
+    return rungs
 
 
 def _run_each(
@@ -117,30 +155,39 @@ def _run_each(
     return cells, not_run
 
 
-def _finish(
-    args: argparse.Namespace,
+def finish(
     cells: Sequence["Cell"],
     not_run: Sequence["NotRun"],
-    problems: list[str],
+    problems: Sequence[str],
+    *,
+    rungs: Sequence["Rung"] = (),
     tool: tuple[int, int, int] = (0, 0, 0),
+    as_json: bool = False,
 ) -> int:
     """Print what was found, and return the exit code that says the same.
 
     ``tool`` are the tool's own tests: how many passed, failed, were skipped.
     """
+    cells = [*cells, *(cell for rung in rungs for cell in rung.cells)]
+    problems = [
+        *problems,
+        *(f"rung {rung.number}: {line}" for rung in rungs for line in rung.findings),
+    ]
     passed = tool[0] + sum(cell.passed for cell in cells)
     failed = tool[1] + sum(len(cell.verdict.new) for cell in cells) + len(problems)
     skipped = tool[2] + sum(cell.skipped for cell in cells)
-    ok = not failed and bool(cells)
+    anything = bool(cells) or any(rung.ran for rung in rungs)
+    ok = not failed and anything
     # Nothing is wrong where nothing ran, but nothing was shown either.
-    nothing_ran = not failed and not cells and bool(not_run)
+    nothing_ran = not failed and not anything and bool(not_run)
     code = OK if ok else USAGE if nothing_ran else FINDINGS
-    if args.json:
+    if as_json:
         print(
             json.dumps(
                 {
                     "ok": ok,
                     "runs": [cell.data() for cell in cells],
+                    "rungs": [rung.data() for rung in rungs],
                     "not_run": [vars(entry) for entry in not_run],
                     "problems": problems,
                     "tool": dict(
@@ -163,15 +210,28 @@ def _finish(
             print(f"{name}: listed as failing, but it passes: {test}")
     for line in problems:
         print(line)
-    for cell in cells:
+    versions = [cell.version.split("-")[0] for cell in cells]
+    names = [cell.database for cell in cells] + [entry.database for entry in not_run]
+    widths = (
+        max(map(len, names), default=0) + 2,
+        max(map(len, versions), default=0) + 2,
+    )
+    for cell, version in zip(cells, versions, strict=True):
         print(
-            f"{cell.database:<12}{cell.version.split('-')[0]:<12}{cell.tree:<12}"
+            f"{cell.database:<{widths[0]}}{version:<{widths[1]}}{cell.tree:<9}"
             f"{cell.passed:>6} passed"
             f"{len(cell.verdict.new):>5} new failures{cell.skipped:>6} skipped"
         )
     for entry in not_run:
-        print(f"{entry.database:<12}not run: {entry.reason}")
-        print(f"{'':<12}next: {entry.command}")
+        print(f"{entry.database:<{widths[0]}}not run: {entry.reason}")
+        print(f"{'':<{widths[0]}}next: {entry.command}")
+    for rung in rungs:
+        for line in rung.lines():
+            print(line)
+    if rungs:
+        print(
+            "A stand-in is not Oracle: docs-drafts/oracle.md says what each rung shows."
+        )
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return code
 
@@ -222,7 +282,12 @@ def run_all(args: argparse.Namespace, project: Project) -> int:
             say(str(proof))
     problems += report.findings(project)
     cells, not_run = _run_each(
-        targets(), tree, touched(patches), SERVER_LABELS, project.results / "logs"
+        [target for target in targets() if target.name != ORACLE],
+        tree,
+        touched(patches),
+        SERVER_LABELS,
+        project.results / "logs",
     )
+    rungs = climb(project, tree)
     say("the tool's own tests: {} passed, {} failed, {} skipped".format(*tool))
-    return _finish(args, cells, not_run, problems, tool)
+    return finish(cells, not_run, problems, rungs=rungs, tool=tool, as_json=args.json)

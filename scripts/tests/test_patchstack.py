@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from patchstack import (
 from patchstack.errors import FINDINGS, OK, USAGE, WAITING, StackError
 from patchstack.git import Git
 from patchstack.project import Project
-from patchstack.prove import classes, red_findings
+from patchstack.prove import classes, databases, red_findings
 from patchstack.setup import blocks
 from tests.conftest import FILES, commit, git, make_project, table, verb
 
@@ -631,3 +632,14 @@ def test_any_message_survives_or_is_found(
     again = build.build(project, [first, file])[-1]
     store = Git(project.base, bare=True)
     assert mail.mask(build.format_patch(store, again.id)) == mail.mask(data)
+
+
+def test_where_a_patch_is_proved() -> None:
+    everywhere = series.Patch(1, "a", "s", "fix", "draft", "It does.")
+    assert databases(everywhere) == [("sqlite",)]
+    assert databases(everywhere, ["mysql", "oracle"]) == [("mysql",), ("oracle",)]
+    assert everywhere.is_red_on("mysql")
+    somewhere = replace(everywhere, red_on=("standin-h2", "oracle"))
+    assert databases(somewhere) == [("sqlite",), ("standin-h2", "oracle")]
+    assert somewhere.is_red_on("oracle")
+    assert not somewhere.is_red_on("sqlite")
