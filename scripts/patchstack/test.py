@@ -267,7 +267,7 @@ def run_all(args: argparse.Namespace, project: Project) -> int:
     patches = series.load(project)
     problems = verify.findings(project)
     # Before the tool's tests: those of the bench need both.
-    tree = ("patched", trees.patched(project))
+    trees.patched(project)
     trees.stock(project)
     tool = tool_tests(project)
     made = build.build(project, series.files(project, patches))
@@ -281,6 +281,8 @@ def run_all(args: argparse.Namespace, project: Project) -> int:
             problems += [f"prove {patch.slug}: {line}" for line in proof.findings]
             say(str(proof))
     problems += report.findings(project)
+    # The trees of the proofs and of the report may have taken its place.
+    tree = ("patched", trees.patched(project))
     cells, not_run = _run_each(
         [target for target in targets() if target.name != ORACLE],
         tree,
