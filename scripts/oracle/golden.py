@@ -5,8 +5,6 @@ Those for other databases come from stock Django, and must not change at all.
 """
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 
 from bench.client import environment
 from databases.urls import DEFAULT
-from oracle import checks, mutants
+from oracle import checks, mutants, worker
 from patchstack.errors import StackError
 
 type Statement = Mapping[str, Any]
@@ -104,20 +102,14 @@ def compile_on(tree: Path, targets: Sequence[str]) -> dict[str, Cases]:
 
     StackError if that Django cannot be imported or cannot compile.
     """
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "oracle.statements", *targets],
-        # The worker has settings of its own, without this database.
+    found: dict[str, Cases] = worker.told(
+        "statements",
+        *targets,
+        # It has settings of its own, without this database.
         env=environment(tree, DEFAULT),
-        capture_output=True,
-        text=True,
-        check=False,
+        task=f"the Django in {tree} compiled nothing",
+        then="./scripts/stack setup",
     )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise StackError(
-            f"the Django in {tree} compiled nothing: {last}", "./scripts/stack setup"
-        )
-    found: dict[str, Cases] = json.loads(done.stdout)
     return found
 
 

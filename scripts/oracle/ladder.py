@@ -5,9 +5,6 @@ docs-drafts/oracle.md says what each of them shows and what it does not. A rung 
 cannot be had is "not run", with the command that would change it.
 """
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 from bench.client import environment
 from databases.servers import Database, running
 from databases.targets import Target, Unavailable, resolve, standins
-from oracle import golden
+from oracle import golden, worker
 from oracle.grammars import grammars
-from patchstack.errors import StackError
 from suite.matrix import Cell, NotRun, run_cell, run_target
 
 if TYPE_CHECKING:
@@ -111,20 +107,14 @@ def raced(database: Database, tree: Path) -> "tuple[MergeRaced, dict[str, bool]]
     """Race and plant mutants on a stand-in; see oracle.races. StackError if it dies."""
     from oracle.races import MergeRaced
 
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "oracle.races", database.target.name],
+    name = database.target.name
+    result = worker.told(
+        "races",
+        name,
         env=environment(tree, database.url) | database.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
+        task=f"the race on {name} ended",
+        then=f"./scripts/stack test --db {name} upsert",
     )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise StackError(
-            f"the race on {database.target.name} ended: {last}",
-            f"./scripts/stack test --db {database.target.name} upsert",
-        )
-    result = json.loads(done.stdout)
     rows = tuple((name, value) for name, value in result["race"].pop("rows"))
     return MergeRaced(**result["race"], rows=rows), result["refused"]
 
