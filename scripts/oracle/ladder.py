@@ -9,17 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.client import environment
 from databases.servers import Database, running
 from databases.targets import Target, Unavailable, resolve, standins
 from oracle import golden, worker
 from oracle.grammars import grammars
+from oracle.races import MergeRaced
 from suite.matrix import Cell, NotRun, run_cell, run_target
-
-if TYPE_CHECKING:
-    from oracle.races import MergeRaced
 
 # Django's own tests of what MERGE changes, on the stand-ins.
 LABELS = (
@@ -103,10 +101,8 @@ def two_grammars() -> Rung:
     return Rung(1, name, shows, ran=(str(report),), findings=tuple(report.findings))
 
 
-def raced(database: Database, tree: Path) -> "tuple[MergeRaced, dict[str, bool]]":
+def raced(database: Database, tree: Path) -> tuple[MergeRaced, dict[str, bool]]:
     """Race and plant mutants on a stand-in; see oracle.races. StackError if it dies."""
-    from oracle.races import MergeRaced
-
     name = database.target.name
     result = worker.told(
         "races",
@@ -119,7 +115,7 @@ def raced(database: Database, tree: Path) -> "tuple[MergeRaced, dict[str, bool]]
     return MergeRaced(**result["race"], rows=rows), result["refused"]
 
 
-def race_findings(raced: "MergeRaced") -> Iterator[str]:
+def race_findings(raced: MergeRaced) -> Iterator[str]:
     """Yield how two sessions that MERGE the same row behaved unlike on Oracle."""
     if not raced.waited:
         yield "the second MERGE of a row did not wait for the first"
