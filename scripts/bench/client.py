@@ -67,6 +67,13 @@ class Worker:
         self.send(do, **arguments)
         return self.receive()
 
+    def kill(self) -> str:
+        """Kill the process by SIGKILL; return what it said that was not received."""
+        assert self._process.stdout is not None
+        self._process.kill()
+        self._process.wait()
+        return self._process.stdout.read()
+
     def end(self) -> None:
         """End the process and wait for it, whatever state it is in."""
         with suppress(OSError):

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,14 +48,23 @@ class Reader:
             raise StackError(f"{what}: {text} is not greater than zero", self.help)
         return found
 
-    def targets(self, asked: Iterable[str] | None) -> list["Target"]:
-        """Return the databases of those names, each once; SQLite if there is none."""
+    def targets(
+        self, asked: Iterable[str] | None, able: Collection[str] = MEASURED
+    ) -> list["Target"]:
+        """Return the databases of those names, each once; SQLite if there is none.
+
+        ``able`` are the families that the verb can run on.
+        """
         from databases.targets import resolve
 
         found = [resolve(name) for name in dict.fromkeys(asked or ["sqlite"])]
         for target in found:
             if target.family not in MEASURED:
                 raise StackError(f"--db: {target.name} is not a database", self.help)
+            if target.family not in able:
+                raise StackError(
+                    f"--db: {target.name} is none of {', '.join(able)}", self.help
+                )
         return found
 
 

@@ -26,6 +26,16 @@ from bench.tables import CacheTable, ItemTable, Table
 RUNS_COUNT = re.compile(r"\bcount\s*\(", re.IGNORECASE)
 
 
+def set_pragmas(connection: Any, synchronous: str, journal: str) -> None:
+    """Have each connection to SQLite begin with those; nothing on the others."""
+    if connection.vendor == "sqlite":
+        connection.settings_dict["OPTIONS"] = {
+            **connection.settings_dict.get("OPTIONS", {}),
+            "init_command": f"PRAGMA journal_mode={journal};"
+            f" PRAGMA synchronous={synchronous}",
+        }
+
+
 @contextmanager
 def own_database(
     connection: Any,
@@ -44,11 +54,7 @@ def own_database(
         settings["NAME"] = (
             str(Path(folder) / f"{name}.sqlite3") if folder else ":memory:"
         )
-        settings["OPTIONS"] = {
-            **settings.get("OPTIONS", {}),
-            "init_command": f"PRAGMA journal_mode={journal};"
-            f" PRAGMA synchronous={synchronous}",
-        }
+        set_pragmas(connection, synchronous, journal)
         try:
             yield
         finally:
@@ -161,7 +167,18 @@ class Session:
             "django": self._version,
             "database": self._connection.display_name,
             "database_version": ".".join(map(str, version)),
+            "name": self._connection.settings_dict["NAME"],
         }
+
+    def join(
+        self, name: str, synchronous: str, journal: str = "WAL"
+    ) -> dict[str, object]:
+        """Use the database that another process opened; its answer has the name."""
+        self._connection.settings_dict["NAME"] = name
+        set_pragmas(self._connection, synchronous, journal)
+        self._stack.callback(self._connection.close)
+        self._connection.ensure_connection()
+        return {}
 
     def lacking(self) -> dict[str, str]:
         """Return the operations that cannot be here, and why."""

@@ -151,10 +151,7 @@ def try_plants(plan: Plan, database: "Database", plants: Sequence[Plant]) -> boo
 
 def run(args: argparse.Namespace, project: "Project") -> int:
     # Everything that can be wrong is looked at before the first tree is made.
-    targets = READ.targets(args.db)
-    for target in targets:
-        if target.family not in ABLE:
-            raise StackError(f"--db: {target.name} is none of {', '.join(ABLE)}", HELP)
+    targets = READ.targets(args.db, ABLE)
     examples = READ.whole(args.examples, "--examples", 0)
     seed = READ.whole(args.seed, "--seed", 0)
     known = corpus() if args.replay is None else read(Path(args.replay))
