@@ -28,6 +28,7 @@ VERBS = {
     "overview": "patchstack.overview",
     "bench": "bench.verb",
     "race": "bench.race",
+    "stress": "stress.verb",
     "fuzz": "differential.verb",
     "oracle": "oracle.verb",
     "report": "patchstack.report",
@@ -107,6 +108,7 @@ def main(argv: list[str] | None = None) -> int:
             "databases",
             "suite",
             "bench",
+            "stress",
             "differential",
         ):
             raise

@@ -126,6 +126,12 @@ def stock(real: Project) -> Path:
     return trees.stock(real)
 
 
+@pytest.fixture(scope="session")
+def patched(real: Project) -> Path:
+    """The folder of Django with the series."""
+    return trees.patched(real)
+
+
 @pytest.fixture
 def empty(tmp_path: Path) -> Project:
     return make_project(tmp_path / "project")

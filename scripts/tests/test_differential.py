@@ -31,7 +31,6 @@ from differential.scenario import Scenario, text
 from differential.scenarios import scenarios
 from patchstack import trees
 from patchstack.errors import USAGE, StackError
-from patchstack.project import Project
 
 SQLITE = "sqlite:///:memory:"
 KNOWN = json.loads(CORPUS.read_text("utf-8"))
@@ -50,11 +49,10 @@ SOME = (
 
 
 @pytest.fixture(scope="session")
-def patched(real: Project) -> Path:
-    tree = trees.patched(real)
-    if not (tree / UPSERT).is_file():
+def patched(patched: Path) -> Path:
+    if not (patched / UPSERT).is_file():
         pytest.skip("the series has no update_or_create() of its own")
-    return tree
+    return patched
 
 
 @pytest.fixture(scope="module")
