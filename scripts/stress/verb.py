@@ -1,21 +1,25 @@
 """Check the database cache among processes, killed writers and damaged rows.
 
-On the patched Django, or with --stock on stock, by the public API of the cache;
-only rows are damaged by SQL. The phases, all of them unless --phase names some:
+On the patched Django, or on stock with --stock, by the public API of the cache;
+only the damage is done by SQL. These are the phases; --phase chooses some:
 
-  incr     --calls incr() on 10 keys: the values add up to the calls that returned
-  add      rounds in which all processes add() one key, half of them where there
-           is an expired row: one add() returns True, and get() has its value
-  mix      get, set, add, touch, delete, incr, get_many, set_many at random: no
-           exception, and each value read is one that was written for its key
-  kill     --kills writers of large values end by SIGKILL: every key holds a whole
-           value, an old or a new one, and nothing is logged as discarded
-  corrupt  --rows rows are damaged in seven ways: get() and get_many() miss or have
-           the right value, a miss is one WARNING on "django.cache" and no row
+  incr     --calls incr() on 10 keys: the values add up to the calls that
+           returned
+  add      rounds in which all processes add() one key, half of them where
+           there is an expired row: one returns True, and get() has its value
+  mix      get, set, add, touch, delete, incr, get_many and set_many at random:
+           each value that is read is one that was written for its key
+  kill     --kills writers of large values end by SIGKILL: every key holds a
+           whole value, an old or a new one, and nothing is logged as discarded
+  corrupt  --rows rows are damaged in seven ways: get() and get_many() miss or
+           have the right value; each miss is one WARNING on the logger
+           "django.cache", and its row is gone
 
-incr, add and mix end after --seconds. SQLite is in WAL mode, and waits 5 s for a
-lock as in Django. What a random damage happens to decode to is counted ("other"),
-but is no finding. The exit status is 1 if there is a finding, as there are on stock.
+No exception may reach the caller. incr, add and mix end after --seconds.
+SQLite is in WAL mode, and waits 5 s for a lock as in Django. What random damage
+happens to decode to is counted ("other"), but is no finding. calls/s: of incr
+and mix those that returned, of kill those of the writers, of corrupt the reads.
+The exit status is 1 if there is a finding, as there is on stock.
 
   ./scripts/stack stress --db sqlite --db postgres
   ./scripts/stack stress --phase incr --calls 10000 --processes 4

@@ -6,7 +6,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import batched
 from pathlib import Path
@@ -82,7 +82,9 @@ def little_memory() -> Iterator[None]:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     most = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    # Not every system lets itself be limited.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
     try:
         yield
     finally:
@@ -278,13 +280,13 @@ class Stress(Session):
         shuffled = chance.sample(keys, count)
         half = (count + 1) // 2
         singles, others = shuffled[:half], shuffled[half:]
-        report = Report(way)
+        report = Report(way, right)
         began = time.monotonic()
         with little_memory(), warned() as logged:
             for key in singles:
-                report.read([key], right, lambda: {key: cache.get(key, MISS)})  # noqa: B023
+                report.read("get()", [key], lambda: {key: cache.get(key, MISS)})  # noqa: B023
             for part in batched(others, CHUNK):
-                report.read(part, right, lambda: cache.get_many(part))  # noqa: B023
+                report.read("get_many()", part, lambda: cache.get_many(part))  # noqa: B023
         seconds = time.monotonic() - began
         left = rows.read(keys)
         return {
@@ -330,10 +332,14 @@ MISS = object()
 
 
 class Report:
-    """What reading damaged rows gave; ``way`` is how each key's was damaged."""
+    """What reading damaged rows gave.
 
-    def __init__(self, way: Mapping[str, str]) -> None:
+    ``way`` is how each key's was damaged, ``right`` the value that it had.
+    """
+
+    def __init__(self, way: Mapping[str, str], right: Mapping[str, object]) -> None:
         self._way = way
+        self._right = right
         self._missed: list[str] = []
         self._given: list[str] = []
         self._found: dict[str, list[str]] = {}  # what is wrong → facts of each time
@@ -343,19 +349,18 @@ class Report:
 
     def read(
         self,
+        name: str,
         keys: Sequence[str],
-        right: Mapping[str, object],
         call: Callable[[], Mapping[str, object]],
     ) -> None:
         """Read keys by one call, and note what became of each."""
-        name = "get()" if len(keys) == 1 else "get_many()"
         try:
             found = call()
         except Exception as error:
             for key in keys:
                 self.outcomes[self._way[key]]["raised"] += 1
-            # A chunk has rows of every way.
-            whose = f"{self._way[keys[0]]}: " if len(keys) == 1 else ""
+            ways = {self._way[key] for key in keys}
+            whose = f"{ways.pop()}: " if len(ways) == 1 else ""
             what = f"{whose}{name} raised {type(error).__name__}"
             self._found.setdefault(what, []).append(f"{keys[0]}, {start_of(error)}")
             return
@@ -366,8 +371,9 @@ class Report:
                 outcome = "miss"
             else:
                 self._given.append(key)
-                # Not ==, which may be anything for what random bytes decode to.
-                same = type(value) is type(right[key]) and value == right[key]
+                right = self._right[key]
+                # == of what random bytes decode to may be anything.
+                same = type(value) is type(right) and value == right
                 outcome = "right" if same else "other"
             self.outcomes[self._way[key]][outcome] += 1
 
