@@ -88,8 +88,8 @@ def outcome(run: Run, phase: str) -> Outcome:
 def test_nothing_is_found_on_patched(on_patched: Run, phase: str) -> None:
     done = outcome(on_patched, phase)
     assert done.findings == ()
-    assert done.calls > 0
-    assert done.seconds > 0
+    # A writer may be killed in its first call.
+    assert done.calls > 0 or phase == "kill"
 
 
 def test_what_was_done_on_patched(on_patched: Run) -> None:
