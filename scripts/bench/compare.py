@@ -21,8 +21,9 @@ from bench.figures import (
     times,
     with_spread,
 )
-from bench.operations import DAY, Operation, pickled_size, select
+from bench.operations import DAY, Operation, select
 from bench.proxy import farther
+from bench.values import compressed_size, pickled
 from patchstack.errors import StackError
 from patchstack.progress import say, step
 
@@ -53,12 +54,14 @@ LEGEND = (
 class Plan:
     """What one run measures.
 
-    ``block`` is the wished length of a block in seconds, ``latency`` what is
-    added to each round trip to the server, in milliseconds.
+    ``values`` is the kind of the cache's values, ``block`` the wished length of a
+    block in seconds, ``latency`` what is added to each round trip to the server,
+    in milliseconds.
     """
 
     rows: tuple[int, ...] = (1_000, 300_000)
     operations: tuple[str, ...] = ()
+    values: str = "dict"
     max_entries: int | None = None
     rounds: int = 15
     block: float = 0.1
@@ -193,7 +196,11 @@ class Comparison:
             "django": dict(self.django),
             "ids": dict(self.ids),
             "options": asdict(self.plan)
-            | {"max_entries": self.plan.limit, "value_bytes": pickled_size()},
+            | {
+                "max_entries": self.plan.limit,
+                "value_bytes": len(pickled(self.plan.values)),
+                "value_bytes_zlib": compressed_size(self.plan.values),
+            },
             "skipped": dict(self.skipped),
             "instead": dict(self.instead),
             "results": [asdict(each) | summary(each) for each in self.measured],
@@ -322,6 +329,7 @@ def compare(
                         timeout=DAY,
                         seed=plan.seed,
                         tables=sorted({each.table for each in choice.operations}),
+                        values=plan.values,
                     )
                 for worker in pair.values():
                     worker.receive()

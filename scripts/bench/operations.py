@@ -12,56 +12,45 @@ The table is back at its rows before the next block, whatever the call did to it
 Here are the operations of the cache; those of the ORM are in ``bench.orm``.
 """
 
-import pickle
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import cycle
 from typing import Any
 
 from bench import orm
 from bench.registry import COUNTERS, Call, Operation, Operations, Supply, key
+from bench.values import KINDS, VALUES
 from patchstack.errors import StackError
 
 __all__ = [
     "CACHE",
     "DAY",
     "OPERATIONS",
-    "VALUES",
     "Data",
     "Operation",
     "key",
-    "pickled_size",
     "select",
-    "value",
 ]
 
-VALUES = 16  # different values, so that an UPDATE never writes what is there
 DAY = 86_400  # seconds
 
 
-def value(number: int) -> dict[str, object]:
-    """Return a small dictionary of 144 bytes when pickled."""
-    return {
-        "id": number % VALUES,
-        "name": "Ada Lovelace",
-        "email": "ada@example.com",
-        "groups": [1, 2, 3],
-        "active": True,
-        "score": 0.5,
-        "city": "London",
-        "lang": "e",
-    }
-
-
+@dataclass
 class Data(Supply):
-    """The cache table."""
+    """The cache table; ``kind`` is that of its values."""
+
+    kind: str = "dict"
 
     @property
     def cache(self) -> Any:
         return self.store
 
-    def values(self) -> Iterator[dict[str, object]]:
-        return cycle([value(number) for number in range(VALUES)])
+    def value(self, number: int) -> object:
+        return KINDS[self.kind](number)
+
+    def values(self) -> Iterator[object]:
+        return cycle([self.value(number) for number in range(VALUES)])
 
     def counters(self) -> Iterator[str]:
         """Yield the keys of a few entries that hold integers, round and round."""
@@ -69,11 +58,6 @@ class Data(Supply):
         for name in keys:
             self.cache.set(name, 0)
         return cycle(keys)
-
-
-def pickled_size() -> int:
-    """Return the bytes of one value as the cache pickles it."""
-    return len(pickle.dumps(value(0), pickle.HIGHEST_PROTOCOL))
 
 
 CACHE = Operations("cache")

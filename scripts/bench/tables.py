@@ -4,8 +4,9 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from bench import orm
-from bench.operations import DAY, VALUES, Data, value
+from bench.operations import DAY, Data
 from bench.registry import Supply
+from bench.values import VALUES
 
 FILL_BATCH = 1_000
 REMOVE_BATCH = 100
@@ -115,7 +116,10 @@ class Table(ABC):
 
 
 class CacheTable(Table):
-    """The table of a DatabaseCache; ``timeout`` in seconds, None for ever."""
+    """The table of a DatabaseCache; ``timeout`` in seconds, None for ever.
+
+    ``values`` is the kind of its values.
+    """
 
     name = "bench_cache"
     key_column = "cache_key"
@@ -128,13 +132,14 @@ class CacheTable(Table):
         seed: int,
         max_entries: int,
         timeout: int | None,
+        values: str,
     ) -> None:
         from django.core.cache.backends.db import DatabaseCache
 
         super().__init__(connection)
         options = {"MAX_ENTRIES": max_entries}
         self._cache = DatabaseCache(self.name, {"TIMEOUT": timeout, "OPTIONS": options})
-        self.data = Data(self._cache, rows, seed)
+        self.data = Data(self._cache, rows, seed, kind=values)
 
     def create(self) -> None:
         from django.core.management import call_command
@@ -145,7 +150,7 @@ class CacheTable(Table):
         return str(self._cache.make_key(key))
 
     def write(self, key: str, number: int) -> None:
-        self._cache.set(key, value(number), DAY)
+        self._cache.set(key, self.data.value(number), DAY)
 
     def remove(self, keys: list[str]) -> None:
         self._cache.delete_many(keys)

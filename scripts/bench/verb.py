@@ -15,6 +15,7 @@ runs update_or_create(). "in atomic" is a transaction per call.
 
   ./scripts/stack bench --quick
   ./scripts/stack bench --db postgres --db mariadb --ops "set*,touch"
+  ./scripts/stack bench --values page --ops "get hit,set*"
   ./scripts/stack bench --rows 300 --max-entries 300 --ops "set new key"
   ./scripts/stack bench --db postgres --latency 1 --ops "update_or_create*"
 
@@ -27,6 +28,7 @@ backend, get and on a miss set, and shows the hit ratios.
 
 import argparse
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +39,7 @@ from bench.operations import OPERATIONS, select
 from bench.options import Reader, names
 from bench.replay import KEYS, replay, table
 from bench.traces import TRACES, load
+from bench.values import KINDS, pickled
 from patchstack.errors import OK, StackError
 from patchstack.progress import say
 
@@ -52,6 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--db", action="append", metavar="NAME", help="may be repeated; sqlite")
     add("--ops", metavar="NAMES", help=f"of: {', '.join(OPERATIONS)}; * is allowed")
     add("--rows", metavar="N,N", help="rows in the table; 1000,300000")
+    add("--values", choices=sorted(KINDS), help="of the cache; dict, 144 bytes")
     add("--max-entries", metavar="N", help="1000000, so that nothing is culled")
     add("--quick", action="store_true", help="fewer and shorter rounds")
     add("--latency", metavar="MS", help="longer round trips to the server; 0")
@@ -62,6 +66,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--limit", metavar="N", help="first requests of each trace only")
     add("--share", metavar="PERCENT", help="MAX_ENTRIES in %% of distinct keys; 10")
     add("--keys", choices=sorted(KEYS), help="ids of the traces as keys; decimal")
+
+
+OF_TIMES = ("ops", "max_entries", "quick", "latency")  # no other run has them
+
+
+def refuse(args: argparse.Namespace, mode: str, others: Sequence[str]) -> None:
+    """Raise StackError if an option is there that a mode has no use for."""
+    for name in others:
+        if getattr(args, name) not in (None, False):
+            option = name.replace("_", "-")
+            raise StackError(f"--{option} does not go with --{mode}", HELP)
 
 
 def operation_names(text: str) -> list[str]:
@@ -93,6 +108,8 @@ def plan(args: argparse.Namespace) -> Plan:
     if args.ops is not None:
         wished = tuple(each.name for each in select(operation_names(args.ops)))
         made = replace(made, operations=wished)
+    if args.values is not None:
+        made = replace(made, values=args.values)
     if args.latency is not None:
         made = replace(made, latency=READ.positive(args.latency, "--latency"))
     return made
@@ -104,6 +121,7 @@ def show(found: Comparison) -> str:
     farther = f", round trips {plan.latency:g} ms longer" if plan.latency else ""
     parts = [
         f"{found.database} {found.database_version},"
+        f" values of {len(pickled(plan.values)):,} bytes pickled,"
         f" MAX_ENTRIES {plan.limit:,}, {plan.rounds} rounds{farther}",
         found.table(),
         LEGEND,
@@ -160,10 +178,7 @@ def run(args: argparse.Namespace, project: "Project") -> int:
 
 
 def run_replay(args: argparse.Namespace, project: "Project") -> int:
-    for name in ("db", "ops", "rows", "max_entries", "json", "quick", "latency"):
-        if getattr(args, name) not in (None, False):
-            option = name.replace("_", "-")
-            raise StackError(f"--{option} does not go with --replay", HELP)
+    refuse(args, "replay", ["db", "rows", "values", "json", *OF_TIMES])
     seed = READ.whole(args.seed, "--seed", 0)
     limit = None if args.limit is None else READ.whole(args.limit, "--limit")
     share = READ.whole(args.share or "10", "--share") / 100

@@ -187,11 +187,14 @@ class Bench(Session):
         timeout: int | None,
         seed: int,
         tables: Sequence[str] = ("cache",),
+        values: str = "dict",
     ) -> dict[str, object]:
-        """Make and fill the tables: "cache", "orm"."""
+        """Make and fill the tables: "cache" with that kind of values, "orm"."""
         random.seed(seed)
         if "cache" in tables:
-            self._cache = CacheTable(self._connection, rows, seed, max_entries, timeout)
+            self._cache = CacheTable(
+                self._connection, rows, seed, max_entries, timeout, values
+            )
             self._cache.make()
         if "orm" in tables:
             self._items = ItemTable(self._connection, rows, seed)

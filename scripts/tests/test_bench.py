@@ -30,9 +30,10 @@ from bench.compare import (
     choose,
     compare,
 )
-from bench.operations import CACHE, OPERATIONS, Data, key, pickled_size, select
+from bench.operations import CACHE, OPERATIONS, Data, key, select
 from bench.replay import replay, table
 from bench.statements import mean_statements
+from bench.values import KINDS, VALUES, compressed_size, pickled
 from patchstack import trees
 from patchstack.errors import USAGE, StackError
 from patchstack.project import Project
@@ -174,7 +175,7 @@ def test_json_holds_every_round_and_the_medians() -> None:
     found = comparison(measured(1_000, [(100, 50), (110, 50)]))
     data = json.loads(json.dumps(found.to_json()))
     assert data["options"]["max_entries"] == 1_000_000
-    assert data["options"]["value_bytes"] == pickled_size() == 144
+    assert data["options"]["value_bytes"] == len(pickled("dict")) == 144
     (result,) = data["results"]
     assert [block["cpu_ns"] for block in result["blocks"][STOCK]] == [
         1_000_000,
@@ -184,6 +185,19 @@ def test_json_holds_every_round_and_the_medians() -> None:
     assert result["cpu_ratio"] == pytest.approx(2.1)
     assert result["mean_statements"] == {STOCK: 5, PATCHED: 4.01}
     assert result["counted"][PATCHED]["with_count"] == 1
+
+
+# Values
+
+
+def test_values_differ_and_pages_are_as_real_ones() -> None:
+    for kind, make in KINDS.items():
+        values = {pickled(kind, number) for number in range(VALUES)}
+        assert len(values) == VALUES
+        assert make(1) == make(1 + VALUES)
+    for number in range(VALUES):
+        assert 8_000 < len(pickled("page", number)) < 10_000
+        assert 1_200 < compressed_size("page", number) < 2_000
 
 
 # Operations
@@ -339,6 +353,7 @@ def test_options_make_the_plan() -> None:
     )
     wished = Plan(rows=(10, 20), max_entries=30, operations=("touch",), seed=5)
     assert verb.plan(arguments("--latency=.5")) == Plan(latency=0.5)
+    assert verb.plan(arguments("--values=page")) == Plan(values="page")
     assert made == wished
     assert made.limit == 30
     assert Plan(rows=(2_000_000,)).limit == 4_000_000
@@ -365,6 +380,7 @@ def test_options_make_the_plan() -> None:
         (["--latency", "-1"], "--latency: -1 is not greater than zero"),
         (["--latency", "1"], "--latency: SQLite is not reached over a network"),
         (["--replay", "--latency", "1"], "--latency does not go with --replay"),
+        (["--replay", "--values", "page"], "--values does not go with --replay"),
         (["--replay", "--quick"], "--quick does not go with --replay"),
     ],
 )
@@ -517,7 +533,8 @@ def test_the_table_has_its_rows_again_after_a_block(
             (found,) = connection.execute("SELECT COUNT(*) FROM bench_cache").fetchone()
         return int(found)
 
-    worker.ask("prepare", rows=1_234, max_entries=2_000, timeout=60, seed=1)
+    options = {"max_entries": 2_000, "timeout": 60, "seed": 1, "values": "page"}
+    worker.ask("prepare", rows=1_234, **options)
     assert rows() == 1_234
     for name in ("set new key", "incr", "set_many(100)"):
         worker.ask("run", operation=name, calls=20, seed=1)
