@@ -1,12 +1,9 @@
 """Stock against patched in one run: what to measure, the rounds, the result."""
 
-import os
-import platform
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,6 +20,7 @@ from bench.figures import (
 )
 from bench.operations import DAY, Operation, select
 from bench.proxy import farther
+from bench.report import Report, circumstances
 from bench.values import compressed_size, pickled
 from patchstack.errors import StackError
 from patchstack.progress import say, step
@@ -169,18 +167,12 @@ def choose(
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Report):
     """Everything of one run.
 
     ``skipped`` and ``instead`` are those of the Choice.
     """
 
-    database: str
-    database_version: str
-    date: str
-    machine: Mapping[str, object]
-    django: Mapping[str, str]
-    ids: Mapping[str, str]
     plan: Plan
     measured: Sequence[Measured]
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -190,11 +182,7 @@ class Comparison:
         """Return everything that was measured, and the medians for readers of it."""
         return {
             "format": FORMAT,
-            "database": {"name": self.database, "version": self.database_version},
-            "date": self.date,
-            "machine": dict(self.machine),
-            "django": dict(self.django),
-            "ids": dict(self.ids),
+            **self.head(),
             "options": asdict(self.plan)
             | {
                 "max_entries": self.plan.limit,
@@ -335,16 +323,7 @@ def compare(
                     worker.receive()
         measured = _rounds(workers, choice, plan)
     return Comparison(
-        database=opened[STOCK]["database"],
-        database_version=opened[STOCK]["database_version"],
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine={
-            "platform": platform.platform(),
-            "cpus": os.cpu_count(),
-            "python": platform.python_version(),
-        },
-        django={variant: opened[variant]["django"] for variant in trees},
-        ids=ids or {},
+        **circumstances(opened, ids),
         plan=plan,
         measured=measured,
         skipped=choice.skipped,

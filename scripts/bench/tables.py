@@ -1,6 +1,7 @@
 """The tables that operations work on: made, filled, brought back to their rows."""
 
 from abc import ABC, abstractmethod
+from itertools import batched
 from typing import Any
 
 from bench import orm
@@ -10,6 +11,7 @@ from bench.values import VALUES
 
 FILL_BATCH = 1_000
 REMOVE_BATCH = 100
+WRITE_BATCH = 100  # entries in one set_many()
 
 # What leaves a table as a long-lived one is: statistics there, nothing left to
 # write back in the middle of a measurement.
@@ -151,6 +153,14 @@ class CacheTable(Table):
 
     def write(self, key: str, number: int) -> None:
         self._cache.set(key, self.data.value(number), DAY)
+
+    def write_all(self) -> None:
+        """Make the table and let the cache itself write every key, none by copy."""
+        drop(self._connection, self.name)
+        self.create()
+        values = self.data.values()
+        for keys in batched(self.data.keys, WRITE_BATCH):
+            self._cache.set_many(dict(zip(keys, values, strict=False)), DAY)
 
     def remove(self, keys: list[str]) -> None:
         self._cache.delete_many(keys)

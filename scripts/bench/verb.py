@@ -19,6 +19,11 @@ runs update_or_create(). "in atomic" is a transaction per call.
   ./scripts/stack bench --rows 300 --max-entries 300 --ops "set new key"
   ./scripts/stack bench --db postgres --latency 1 --ops "update_or_create*"
 
+--size lets both caches write 10,000 entries (--rows) of each kind of values
+and shows the bytes on disk of their tables with the indexes, compacted.
+
+  ./scripts/stack bench --size --db sqlite --db postgres
+
 --replay sends recorded request streams (../shared/traces, or synthetic Zipf
 streams if they are absent, which the table then says) through the real cache
 backend, get and on a miss set, and shows the hit ratios.
@@ -28,13 +33,13 @@ backend, get and on a miss set, and shows the hit ratios.
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bench import options
-from bench.compare import LEGEND, QUICK, Comparison, Plan, compare
+from bench import options, size
+from bench.compare import LEGEND, PATCHED, QUICK, STOCK, Comparison, Plan, compare
 from bench.operations import OPERATIONS, select
 from bench.options import Reader, names
 from bench.replay import KEYS, replay, table
@@ -44,6 +49,7 @@ from patchstack.errors import OK, StackError
 from patchstack.progress import say
 
 if TYPE_CHECKING:
+    from databases.targets import Target
     from patchstack.project import Project
 
 HELP = "./scripts/stack bench --help"
@@ -61,6 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--latency", metavar="MS", help="longer round trips to the server; 0")
     add("--seed", metavar="N", default="1", help="of keys and of chance; 1")
     add("--json", metavar="FILE", help="results/bench-NAME.json")
+    add("--size", action="store_true", help="bytes on disk instead of times")
     add("--replay", action="store_true", help="hit ratios instead of times")
     add("--traces", metavar="NAMES", help=f"of: {', '.join(TRACES)}; web07,web12")
     add("--limit", metavar="N", help="first requests of each trace only")
@@ -68,15 +75,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--keys", choices=sorted(KEYS), help="ids of the traces as keys; decimal")
 
 
-OF_TIMES = ("ops", "max_entries", "quick", "latency")  # no other run has them
+# Options that no other run has than that of times, and than --replay.
+OF_TIMES = ("ops", "max_entries", "quick", "latency")
+OF_REPLAY = ("traces", "limit", "share", "keys")
 
 
-def refuse(args: argparse.Namespace, mode: str, others: Sequence[str]) -> None:
-    """Raise StackError if an option is there that a mode has no use for."""
+def refuse(
+    args: argparse.Namespace, mode: str, others: Sequence[str], want: bool = False
+) -> None:
+    """Raise StackError if an option is there that does not go with a mode.
+
+    With ``want``: that goes with nothing else.
+    """
     for name in others:
         if getattr(args, name) not in (None, False):
+            goes = "goes" if want else "does not go"
             option = name.replace("_", "-")
-            raise StackError(f"--{option} does not go with --{mode}", HELP)
+            raise StackError(f"--{option} {goes} with --{mode}", HELP)
 
 
 def operation_names(text: str) -> list[str]:
@@ -90,18 +105,21 @@ def operation_names(text: str) -> list[str]:
     return [name.strip() for name in found if name.strip()]
 
 
+def whole_numbers(rows: str) -> tuple[int, ...]:
+    """Return the numbers of rows that are asked for, each once."""
+    found = tuple(dict.fromkeys(READ.whole(each, "--rows") for each in names(rows)))
+    if not found:
+        raise StackError("--rows: no number", HELP)
+    return found
+
+
 def plan(args: argparse.Namespace) -> Plan:
     """Return what the options ask for."""
     made = replace(
         QUICK if args.quick else Plan(), seed=READ.whole(args.seed, "--seed", 0)
     )
     if args.rows is not None:
-        rows = tuple(
-            dict.fromkeys(READ.whole(each, "--rows") for each in names(args.rows))
-        )
-        if not rows:
-            raise StackError("--rows: no number", HELP)
-        made = replace(made, rows=rows)
+        made = replace(made, rows=whole_numbers(args.rows))
     if args.max_entries is not None:
         limit = READ.whole(args.max_entries, "--max-entries")
         made = replace(made, max_entries=limit)
@@ -130,55 +148,84 @@ def show(found: Comparison) -> str:
     return "\n\n".join(parts)
 
 
-def write(found: Comparison, path: Path, root: Path) -> None:
-    """Write the JSON file; StackError if that cannot be."""
-    options.write(found.to_json(), path, root)
-
-
 def run(args: argparse.Namespace, project: "Project") -> int:
     # Everything that can be wrong is looked at before the first tree is made.
-    wished = plan(args)
     if args.replay:
         return run_replay(args, project)
-    for name in ("traces", "limit", "share", "keys"):
-        if getattr(args, name) is not None:
-            raise StackError(f"--{name} goes with --replay", HELP)
+    refuse(args, "replay", OF_REPLAY, want=True)
+    if args.size:
+        return run_size(args, project)
+    wished = plan(args)
+    targets = READ.targets(args.db)
+    if wished.latency and any(target.family == "sqlite" for target in targets):
+        raise StackError("--latency: SQLite is not reached over a network", HELP)
+
+    def measure(url: str, **trees: Any) -> tuple[str, dict[str, Any]]:
+        found = compare(url=url, plan=wished, **trees)
+        return show(found), found.to_json()
+
+    return on_each(targets, measure, "bench", args, project)
+
+
+def run_size(args: argparse.Namespace, project: "Project") -> int:
+    refuse(args, "size", OF_TIMES)
+    rows = whole_numbers(args.rows) if args.rows is not None else (size.ROWS,)
+    values = tuple(KINDS) if args.values is None else (args.values,)
+    seed = READ.whole(args.seed, "--seed", 0)
+    targets = READ.targets(args.db)
+    for target in targets:
+        if target.family == "oracle":
+            raise StackError(f"--size: {target.name} is not measured", HELP)
+
+    def measure(url: str, **trees: Any) -> tuple[str, dict[str, Any]]:
+        found = size.measure(url=url, rows=rows, values=values, seed=seed, **trees)
+        return size.show(found), found.to_json()
+
+    return on_each(targets, measure, "bench-size", args, project)
+
+
+def on_each(
+    targets: Sequence["Target"],
+    measure: Callable[..., tuple[str, dict[str, Any]]],
+    name: str,
+    args: argparse.Namespace,
+    project: "Project",
+) -> int:
+    """Measure on each database; print the text and write the JSON of each.
+
+    ``name`` begins that of the JSON file. StackError, at the end, if a database
+    is not to be had.
+    """
     from databases.servers import running
     from databases.targets import Unavailable
     from patchstack import trees
 
-    targets = READ.targets(args.db)
-    if wished.latency and any(target.family == "sqlite" for target in targets):
-        raise StackError("--latency: SQLite is not reached over a network", HELP)
     if args.json is not None and len(targets) > 1:
         raise StackError("--json FILE goes with one --db", HELP)
     stock, patched = trees.stock(project), trees.patched(project)
+    ids = {STOCK: stock.name, PATCHED: patched.name}
     missing: list[tuple[str, Unavailable]] = []
     for target in targets:
         try:
             with running(target) as database:
-                done = compare(
-                    stock=stock,
-                    patched=patched,
-                    url=database.url,
-                    plan=wished,
-                    ids={"stock": stock.name, "patched": patched.name},
+                text, data = measure(
+                    database.url, stock=stock, patched=patched, ids=ids
                 )
         except Unavailable as error:
             say(f"{target.name}: not run: {error.reason}")
             missing.append((target.name, error))
             continue
-        print(show(done), end="\n\n", flush=True)
-        own = project.root / "results" / f"bench-{target.name}.json"
-        write(done, Path(args.json) if args.json else own, project.root)
+        print(text, end="\n\n", flush=True)
+        own = project.root / "results" / f"{name}-{target.name}.json"
+        options.write(data, Path(args.json) if args.json else own, project.root)
     if missing:
-        name, why = missing[0]
-        raise StackError(f"{name}: not run: {why.reason}", why.command)
+        lacking, why = missing[0]
+        raise StackError(f"{lacking}: not run: {why.reason}", why.command)
     return OK
 
 
 def run_replay(args: argparse.Namespace, project: "Project") -> int:
-    refuse(args, "replay", ["db", "rows", "values", "json", *OF_TIMES])
+    refuse(args, "replay", ["size", "db", "rows", "values", "json", *OF_TIMES])
     seed = READ.whole(args.seed, "--seed", 0)
     limit = None if args.limit is None else READ.whole(args.limit, "--limit")
     share = READ.whole(args.share or "10", "--share") / 100

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from bench import tables
-from bench.operations import OPERATIONS
+from bench.disk import on_disk
+from bench.operations import DAY, OPERATIONS
 from bench.registry import Supply
 from bench.tables import CacheTable, ItemTable, Table
 
@@ -214,6 +215,13 @@ class Bench(Session):
         found = counted(self._connection, table.data, operation, calls)
         table.restore()
         return found
+
+    def size(self, rows: int, seed: int, values: str) -> dict[str, int]:
+        """Let the cache fill its table; the bytes of it on disk."""
+        random.seed(seed)
+        table = CacheTable(self._connection, rows, seed, 2 * rows, DAY, values)
+        table.write_all()
+        return {"bytes": on_disk(self._connection, table.name)}
 
     def replay(self, keys: list[str]) -> dict[str, int]:
         """Get each key and set it on a miss; return the hits among them."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from bench import figures, orm, traces, verb
+from bench import disk, figures, options, orm, size, traces, verb
 from bench.client import Worker, started
 from bench.compare import (
     PATCHED,
@@ -376,6 +376,10 @@ def test_options_make_the_plan() -> None:
         (["--replay", "--limit", "0"], "--limit: 0 is less than 1"),
         (["--replay", "--share", "x"], "--share: 'x' is not a whole number"),
         (["--replay", "--max-entries", "5"], "--max-entries does not go with --replay"),
+        (["--replay", "--size"], "--size does not go with --replay"),
+        (["--size", "--ops", "touch"], "--ops does not go with --size"),
+        (["--size", "--rows", "0"], "--rows: 0 is less than 1"),
+        (["--size", "--db", "oracle"], "--size: oracle is not measured"),
         (["--latency", "fast"], "--latency: 'fast' is not a number"),
         (["--latency", "-1"], "--latency: -1 is not greater than zero"),
         (["--latency", "1"], "--latency: SQLite is not reached over a network"),
@@ -394,9 +398,9 @@ def test_wrong_options(tmp_path: Path, words: list[str], message: str) -> None:
 
 def test_a_json_file_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    found = comparison(measured(1_000, [(100, 50)]))
+    data = comparison(measured(1_000, [(100, 50)])).to_json()
     with pytest.raises(StackError, match="cannot be written"):
-        verb.write(found, tmp_path / "file" / "bench.json", tmp_path)
+        options.write(data, tmp_path / "file" / "bench.json", tmp_path)
 
 
 # Workers
@@ -693,6 +697,77 @@ def test_upsert_against_what_stock_has(altered: Path, stock: Path) -> None:
     }
     assert "upsert hit: stock runs update_or_create hit" in verb.show(found)
     assert found.to_json()["instead"] == found.instead
+
+
+def test_sizes_as_a_table_and_as_json() -> None:
+    head = comparison(measured(1, [(1, 1)]))
+    found = size.Sizes(
+        database="SQLite",
+        database_version="3.45",
+        date=head.date,
+        machine={},
+        django={},
+        ids={},
+        sizes=[size.Size("dict", 1_000, {STOCK: 300_000, PATCHED: 200_000})],
+    )
+    assert found.table().splitlines()[-1].split() == [
+        *("dict", "144", "1,000", "300,000", "200,000", "1.50", "x", "300", "200")
+    ]
+    data = json.loads(json.dumps(found.to_json()))
+    assert data["database"] == {"name": "SQLite", "version": "3.45"}
+    assert data["sizes"] == [
+        {
+            "values": "dict",
+            "rows": 1_000,
+            "bytes": {STOCK: 300_000, PATCHED: 200_000},
+            "value_bytes": 144,
+            "value_bytes_zlib": compressed_size("dict"),
+            "ratio": 1.5,
+        }
+    ]
+
+
+@pytest.mark.parametrize("name", ["sqlite", "postgres", "mariadb", "mysql"])
+def test_size_of_the_table_that_the_cache_wrote(stock: Path, name: str) -> None:
+    from databases.servers import running
+    from databases.targets import Unavailable, resolve
+
+    try:
+        with running(resolve(name)) as server:
+            found = size.measure(
+                stock=stock, patched=stock, url=server.url, rows=(100, 400)
+            )
+    except Unavailable as error:
+        pytest.skip(f"{error.reason}; {error.command}")
+    at = {(each.values, each.rows): each.bytes[STOCK] for each in found.sizes}
+    for (kind, rows), length in at.items():
+        # PostgreSQL compresses long values.
+        least = compressed_size(kind) if kind == "page" else len(pickled(kind))
+        assert rows * least < length
+    assert at["page", 400] > at["page", 100] > at["dict", 100]
+    assert at["page", 400] > at["dict", 400] > at["dict", 100]
+    shown = size.show(found)
+    assert found.database in shown
+    assert f"{at['page', 400]:,}" in shown
+
+
+def test_size_without_dbstat() -> None:
+    class Cursor:
+        """Of an SQLite whose list of compile options is empty."""
+
+        def __init__(self) -> None:
+            connection = sqlite3.connect(":memory:")
+            self._cursor = connection.executescript("CREATE TABLE t (a); VACUUM;")
+
+        def execute(self, sql: str, params: Sequence[str] = ()) -> None:
+            sql = sql.replace("pragma_compile_options", "(SELECT 0 compile_options)")
+            self._cursor.execute(sql.replace("%s", "?"), params)
+
+        def fetchone(self) -> Any:
+            return self._cursor.fetchone()
+
+    # The page of the schema and that of the table.
+    assert disk.sqlite_bytes(Cursor(), "t") == 2 * 4_096
 
 
 def stock_hits(keys: Sequence[int], limit: int) -> int:
