@@ -1,7 +1,7 @@
 """Stock against patched in one run: what to measure, the rounds, the result."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,12 +22,12 @@ from bench.operations import DAY, Operation, select
 from bench.proxy import farther
 from bench.report import Report, circumstances
 from bench.values import compressed_size, pickled
+from bench.variants import PATCHED, STOCK
 from patchstack.errors import StackError
 from patchstack.progress import say, step
 
-STOCK, PATCHED = "stock", "patched"
 MOST_CALLS = 2_000  # in one block
-FORMAT = 1  # of the JSON file
+FORMAT = 2  # of the JSON file
 
 HEADER = (
     "operation",
@@ -102,13 +102,18 @@ class Counted:
 
 @dataclass(frozen=True)
 class Measured:
-    """One operation at one number of rows; variant name → values, one a round."""
+    """One operation at one number of rows; variant name → values, one a round.
+
+    Not every operation is measured on every variant. ``limit_of`` is the operation
+    that cannot be faster than this one, if it is the limit of one.
+    """
 
     operation: str
     per: int
     rows: int
     blocks: Mapping[str, Sequence[Block]]
     counted: Mapping[str, Counted]
+    limit_of: str = ""
 
     def cpu(self, variant: str) -> list[float]:
         """Return µs of CPU per call, round by round."""
@@ -118,52 +123,93 @@ class Measured:
         """Return µs of wall time per call, round by round."""
         return [each.wall_ns / each.calls / 1_000 for each in self.blocks[variant]]
 
+    def over(self, other: "Measured", variant: str) -> tuple[float, float]:
+        """Return this one's time / the other's, CPU and wall, on one variant."""
+        return (
+            ratio(self.cpu(variant), other.cpu(variant)),
+            ratio(self.wall(variant), other.wall(variant)),
+        )
+
+    def gain(self) -> tuple[float, float] | None:
+        """Return stock / patched, CPU and wall; None if one of them is not there."""
+        if not {STOCK, PATCHED} <= self.blocks.keys():
+            return None
+        return (
+            ratio(self.cpu(STOCK), self.cpu(PATCHED)),
+            ratio(self.wall(STOCK), self.wall(PATCHED)),
+        )
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How far an operation is from its limit on one variant: time / time."""
+
+    operation: str
+    limit: str
+    rows: int
+    variant: str
+    cpu_ratio: float
+    wall_ratio: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.operation} / {self.limit}, {self.rows:,} rows, {self.variant}:"
+            f" CPU {times(self.cpu_ratio)}, wall {times(self.wall_ratio)}"
+        )
+
 
 @dataclass(frozen=True)
 class Choice:
-    """What two Djangos and a database can do of what was wished.
+    """What the variants and a database can do of what was wished.
 
-    ``instead``: operation → what stock, which lacks it, runs for it; ``skipped``:
+    ``runs``: operation → variant → the name of what it runs for it; ``skipped``:
     operation → why it is left out.
     """
 
     operations: Sequence[Operation]
-    instead: Mapping[str, str]
+    runs: Mapping[str, Mapping[str, str]]
     skipped: Mapping[str, str]
 
-    def runs(self, operation: Operation, variant: str) -> str:
-        """Return the name of what a variant runs for an operation."""
-        if variant == STOCK:
-            return self.instead.get(operation.name, operation.name)
-        return operation.name
+    @property
+    def instead(self) -> dict[str, str]:
+        """Operation → what stock, which lacks it, runs for it."""
+        return {
+            name: runs[STOCK]
+            for name, runs in self.runs.items()
+            if runs.get(STOCK, name) != name
+        }
 
 
 def choose(
     operations: Sequence[Operation], lacking: Mapping[str, Mapping[str, str]]
 ) -> Choice:
-    """Choose by what each variant lacks; StackError if nothing is left."""
-    stock = {each.name: each.meant(lacking[STOCK]) for each in operations}
-    why = {**lacking[STOCK], **lacking[PATCHED]}
-    left = [
-        each
-        for each in operations
-        if stock[each.name] and each.name not in lacking[PATCHED]
-    ]
-    skipped = {each.name: why[each.name] for each in operations if each not in left}
-    if not left:
+    """Choose by what each variant lacks; StackError if nothing is left.
+
+    Stock may run something else instead; a Django that can do nothing for an
+    operation that is measured on it leaves it out for all.
+    """
+    runs, skipped = {}, {}
+    for each in operations:
+        names = {
+            variant: each.meant(lacks) if variant == STOCK else each.name
+            for variant, lacks in lacking.items()
+            if variant in each.sides
+        }
+        # "" is nothing to run instead.
+        unable = [
+            variant for variant in names if names[variant] in {"", *lacking[variant]}
+        ]
+        if unable:
+            skipped[each.name] = lacking[unable[-1]][each.name]
+        else:
+            runs[each.name] = names
+    if not runs:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
         raise StackError(f"bench: there is nothing to measure: {reasons}")
     for name, reason in skipped.items():
         say(f"{name}: not run: {reason}")
-    return Choice(
-        operations=left,
-        instead={
-            each.name: stock[each.name]
-            for each in left
-            if stock[each.name] != each.name
-        },
-        skipped=skipped,
-    )
+    left = [each for each in operations if each.name in runs]
+    return Choice(operations=left, runs=runs, skipped=skipped)
 
 
 @dataclass(frozen=True)
@@ -192,6 +238,7 @@ class Comparison(Report):
             "skipped": dict(self.skipped),
             "instead": dict(self.instead),
             "results": [asdict(each) | summary(each) for each in self.measured],
+            "limits": [asdict(each) for each in self.limits()],
         }
 
     def table(self) -> str:
@@ -212,21 +259,47 @@ class Comparison(Report):
         few, many = min(self.plan.rows), max(self.plan.rows)
         if few == many:
             return []
-        at = {(each.operation, each.rows): each for each in self.measured}
+        at = self._at()
         lines = []
         for name in dict.fromkeys(each.operation for each in self.measured):
             small, large = at[name, few], at[name, many]
-            parts = [
-                f"{variant} CPU {times(ratio(large.cpu(variant), small.cpu(variant)))},"
-                f" wall {times(ratio(large.wall(variant), small.wall(variant)))}"
-                for variant in (STOCK, PATCHED)
-            ]
+            parts = []
+            for variant in small.blocks:
+                cpu, wall = large.over(small, variant)
+                parts.append(f"{variant} CPU {times(cpu)}, wall {times(wall)}")
             lines.append(f"{name}: " + "; ".join(parts))
         return [f"Time at {many:,} rows / time at {few:,} rows:", *lines]
 
+    def limits(self) -> list[Limit]:
+        """Return how far each operation is from its limit, where both were run."""
+        at = self._at()
+        found = []
+        for each in self.measured:
+            limited = at.get((each.limit_of, each.rows))
+            if limited is None:
+                continue
+            found += [
+                Limit(
+                    limited.operation,
+                    each.operation,
+                    each.rows,
+                    variant,
+                    *limited.over(each, variant),
+                )
+                for variant in each.blocks
+                if variant in limited.blocks
+            ]
+        return found
+
+    def _at(self) -> dict[tuple[str, int], Measured]:
+        return {(each.operation, each.rows): each for each in self.measured}
+
 
 def summary(each: Measured) -> dict[str, Any]:
-    """Return the medians, quartiles (µs per call) and ratios of one measurement."""
+    """Return the medians, quartiles (µs per call) and ratios of one measurement.
+
+    A ratio is None where stock or patched did not run it.
+    """
     found: dict[str, Any] = {}
     for kind, values in (("cpu", each.cpu), ("wall", each.wall)):
         found[f"{kind}_us"] = {
@@ -234,9 +307,9 @@ def summary(each: Measured) -> dict[str, Any]:
                 "median": median(values(variant)),
                 "quartiles": spread(values(variant)),
             }
-            for variant in (STOCK, PATCHED)
+            for variant in each.blocks
         }
-        found[f"{kind}_ratio"] = ratio(values(STOCK), values(PATCHED))
+    found["cpu_ratio"], found["wall_ratio"] = each.gain() or (None, None)
     found["mean_statements"] = {
         variant: counted.mean for variant, counted in each.counted.items()
     }
@@ -244,22 +317,26 @@ def summary(each: Measured) -> dict[str, Any]:
 
 
 def cells(measured: Sequence[Measured]) -> list[list[str]]:
-    """Return the table's rows as text."""
+    """Return the table's rows as text; "-" for what was not run."""
+
+    def shown(values: Callable[[str], list[float]], variant: str) -> str:
+        return with_spread(values(variant)) if variant in each.blocks else "-"
+
     rows = []
     for each in measured:
-        stock, patched = each.counted[STOCK], each.counted[PATCHED]
+        counted = [each.counted[v] for v in (STOCK, PATCHED) if v in each.counted]
+        cpu, wall = map(times, each.gain() or ()) if each.gain() else ("-", "-")
         rows.append(
             [
                 each.operation,
                 f"{each.rows:,}",
-                with_spread(each.cpu(STOCK)),
-                with_spread(each.cpu(PATCHED)),
-                times(ratio(each.cpu(STOCK), each.cpu(PATCHED))),
-                with_spread(each.wall(STOCK)),
-                with_spread(each.wall(PATCHED)),
-                times(ratio(each.wall(STOCK), each.wall(PATCHED))),
-                f"{number(stock.mean)} → {number(patched.mean)}",
-                f"{stock.with_count} → {patched.with_count} of {stock.calls}",
+                *(shown(each.cpu, variant) for variant in (STOCK, PATCHED)),
+                cpu,
+                *(shown(each.wall, variant) for variant in (STOCK, PATCHED)),
+                wall,
+                " → ".join(number(one.mean) for one in counted),
+                " → ".join(str(one.with_count) for one in counted)
+                + f" of {counted[0].calls}",
             ]
         )
     return rows
@@ -341,10 +418,10 @@ def _rounds(
     with step("counting statements, warming up"):
         for each, rows in lanes:
             counted[each.name, rows] = {}
-            for variant, worker in workers[rows].items():
-                found = worker.ask(
+            for variant, name in choice.runs[each.name].items():
+                found = workers[rows][variant].ask(
                     "statements",
-                    operation=choice.runs(each, variant),
+                    operation=name,
                     calls=max(1, plan.counted_calls // each.per),
                     seed=plan.seed,
                 )
@@ -356,17 +433,19 @@ def _rounds(
                     MOST_CALLS, max(1, round(plan.block * 1e9 / one))
                 )
     blocks: dict[tuple[str, int], dict[str, list[Block]]] = {
-        (each.name, rows): {STOCK: [], PATCHED: []} for each, rows in lanes
+        (each.name, rows): {variant: [] for variant in choice.runs[each.name]}
+        for each, rows in lanes
     }
     for turn in range(plan.rounds):
         say(f"round {turn + 1} of {plan.rounds}")
-        order = (STOCK, PATCHED) if turn % 2 == 0 else (PATCHED, STOCK)
         for each, rows in lanes:
             lane = each.name, rows
-            for variant in order:
+            names = choice.runs[each.name]
+            first = turn % len(names)
+            for variant in [*names][first:] + [*names][:first]:
                 block = workers[rows][variant].ask(
                     "run",
-                    operation=choice.runs(each, variant),
+                    operation=names[variant],
                     calls=calls[each.name, rows, variant],
                     seed=plan.seed + turn,
                 )
@@ -378,6 +457,7 @@ def _rounds(
             rows=rows,
             blocks=blocks[each.name, rows],
             counted=counted[each.name, rows],
+            limit_of=each.limit_of,
         )
         for each, rows in lanes
     ]

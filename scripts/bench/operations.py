@@ -18,9 +18,10 @@ from fnmatch import fnmatchcase
 from itertools import cycle
 from typing import Any
 
-from bench import orm
+from bench import bare, orm
 from bench.registry import COUNTERS, Call, Operation, Operations, Supply, key
 from bench.values import KINDS, VALUES
+from bench.variants import PATCHED
 from patchstack.errors import StackError
 
 __all__ = [
@@ -70,6 +71,13 @@ def get_hit(data: Data) -> Call:
     return lambda: cache.get(next(keys))
 
 
+@operation("bare get", sides=(PATCHED,), limit_of="get hit")
+def bare_get(data: Data) -> Call:
+    cache, keys = data.cache, data.existing()
+    sent = [bare.captured(cache, cache.get, next(keys))]
+    return bare.call(sent, keys, data.calls)
+
+
 @operation("get miss")
 def get_miss(data: Data) -> Call:
     cache, keys = data.cache, data.absent()
@@ -80,6 +88,16 @@ def get_miss(data: Data) -> Call:
 def set_existing_key(data: Data) -> Call:
     cache, keys, values = data.cache, data.existing(), data.values()
     return lambda: cache.set(next(keys), next(values))
+
+
+@operation("bare set", sides=(PATCHED,), limit_of="set existing key")
+def bare_set(data: Data) -> Call:
+    cache, keys, values = data.cache, data.existing(), data.values()
+    sent = [
+        bare.captured(cache, lambda key: cache.set(key, next(values)), next(keys))
+        for _ in range(VALUES)
+    ]
+    return bare.call(sent, keys, data.calls)
 
 
 @operation("set new key")

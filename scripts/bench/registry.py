@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import count, cycle
 from typing import Any
 
+from bench.variants import PATCHED, STOCK
+
 type Call = Callable[[], object]
 type Prepare = Callable[[Any], Call]
 
@@ -80,8 +82,10 @@ class Operation:
 
     ``per`` is the number of entries that one call handles, ``table`` the kind of
     table it works on. ``lacks`` says why this Django or its database cannot do it,
-    nothing if it can; ``instead`` is the operation that a Django without it runs.
-    ``unlogged`` are the statements per call that go past Django's query log.
+    nothing if it can; ``instead`` is the operation that a stock Django without it
+    runs. ``unlogged`` are the statements per call that go past Django's query log.
+    ``sides`` are the variants that it is measured on, ``limit_of`` the operation
+    that cannot be faster than this one.
     """
 
     name: str
@@ -91,6 +95,8 @@ class Operation:
     lacks: Callable[[Any], str] = nothing_lacks
     instead: str = ""
     unlogged: int = 0
+    sides: tuple[str, ...] = (STOCK, PATCHED)
+    limit_of: str = ""
 
     def meant(self, lacking: Mapping[str, str]) -> str:
         """Return the operation to run where ``lacking`` (name → why) cannot be.
@@ -116,12 +122,22 @@ class Operations(dict[str, Operation]):
         lacks: Callable[[Any], str] = nothing_lacks,
         instead: str = "",
         unlogged: int = 0,
+        sides: tuple[str, ...] = (STOCK, PATCHED),
+        limit_of: str = "",
     ) -> Callable[[Prepare], Prepare]:
         """Return the decorator that makes a function an operation."""
 
         def register(prepare: Prepare) -> Prepare:
             self[name] = Operation(
-                name, per, prepare, self._table, lacks, instead, unlogged
+                name=name,
+                per=per,
+                prepare=prepare,
+                table=self._table,
+                lacks=lacks,
+                instead=instead,
+                unlogged=unlogged,
+                sides=sides,
+                limit_of=limit_of,
             )
             return prepare
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.client import started
-from bench.compare import PATCHED, STOCK
 from bench.figures import aligned, times
 from bench.report import Report, circumstances
 from bench.values import KINDS, compressed_size, pickled
+from bench.variants import PATCHED, STOCK
 from patchstack.progress import step
 
 FORMAT = 1  # of the JSON file

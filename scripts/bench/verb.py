@@ -4,8 +4,10 @@ Both run in processes of their own, with their own databases holding the same
 rows, and take turns at each operation in every round. A table shows CPU and
 wall time per call (median and quartiles of the rounds), the ratio stock /
 patched, the exact mean number of statements, and how many calls ran a COUNT;
-then how much the time grows with the rows. Everything measured goes to a JSON
-file. CPU time is that of the Python process, so not a database server's.
+then the time / that of the statement alone ("bare get" and "bare set" execute
+what the patched cache sends, "raw" what the driver can do), and how much the
+time grows with the rows. Everything measured goes to a JSON file. CPU time is
+that of the Python process, so not a database server's.
 
 SQLite runs on files in the temporary folder ($TMPDIR), in WAL mode. A server
 gets a database per variant and number of rows, dropped at the end. --latency
@@ -39,12 +41,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import options, size
-from bench.compare import LEGEND, PATCHED, QUICK, STOCK, Comparison, Plan, compare
+from bench.compare import LEGEND, QUICK, Comparison, Plan, compare
 from bench.operations import OPERATIONS, select
 from bench.options import Reader, names
 from bench.replay import KEYS, replay, table
 from bench.traces import TRACES, load
 from bench.values import KINDS, pickled
+from bench.variants import PATCHED, STOCK
 from patchstack.errors import OK, StackError
 from patchstack.progress import say
 
@@ -137,13 +140,15 @@ def show(found: Comparison) -> str:
     """Return what a person reads at the end of a run."""
     plan = found.plan
     farther = f", round trips {plan.latency:g} ms longer" if plan.latency else ""
+    limits = [str(each) for each in found.limits()]
+    more = (found.notes(), limits, found.growth())
     parts = [
         f"{found.database} {found.database_version},"
         f" values of {len(pickled(plan.values)):,} bytes pickled,"
         f" MAX_ENTRIES {plan.limit:,}, {plan.rounds} rounds{farther}",
         found.table(),
         LEGEND,
-        *("\n".join(lines) for lines in (found.notes(), found.growth()) if lines),
+        *("\n".join(lines) for lines in more if lines),
     ]
     return "\n\n".join(parts)
 

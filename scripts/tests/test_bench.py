@@ -16,12 +16,10 @@ from typing import Any
 
 import pytest
 
-from bench import disk, figures, options, orm, size, traces, verb
+from bench import bare, disk, figures, options, orm, size, traces, verb
 from bench.client import Worker, started
 from bench.compare import (
-    PATCHED,
     QUICK,
-    STOCK,
     Block,
     Comparison,
     Counted,
@@ -34,6 +32,7 @@ from bench.operations import CACHE, OPERATIONS, Data, key, select
 from bench.replay import replay, table
 from bench.statements import mean_statements
 from bench.values import KINDS, VALUES, compressed_size, pickled
+from bench.variants import PATCHED, STOCK
 from patchstack import trees
 from patchstack.errors import USAGE, StackError
 from patchstack.project import Project
@@ -171,6 +170,40 @@ def test_growth_with_the_rows() -> None:
     ]
 
 
+def test_limits_and_what_one_side_did_not_run() -> None:
+    both = measured(1_000, [(100, 50), (110, 60)], "get hit")
+    alone = measured(1_000, [(1, 25), (1, 20)], "bare get")
+    alone = replace(
+        alone,
+        blocks={PATCHED: alone.blocks[PATCHED]},
+        counted={PATCHED: Counted(calls=100, statements=100, with_count=0)},
+        limit_of="get hit",
+    )
+    found = comparison(both, alone, measured(9_000, [(9, 9)], "get hit"))
+    (limit,) = found.limits()
+    assert (
+        str(limit) == "get hit / bare get, 1,000 rows, patched: CPU 2.50 x, wall 2.50 x"
+    )
+    cells = [cell.strip() for cell in found.markdown().splitlines()[3].split("|")[1:-1]]
+    assert cells == [
+        *("bare get", "1,000", "-", "22 [21 - 24]", "-"),
+        *("-", "45 [42 - 48]", "-", "1", "0 of 100"),
+    ]
+    data = json.loads(json.dumps(found.to_json()))
+    assert data["results"][1]["cpu_ratio"] is data["results"][1]["wall_ratio"] is None
+    assert set(data["results"][1]["wall_us"]) == {PATCHED}
+    assert data["limits"] == [
+        {
+            "operation": "get hit",
+            "limit": "bare get",
+            "rows": 1_000,
+            "variant": PATCHED,
+            "cpu_ratio": 2.5,
+            "wall_ratio": 2.5,
+        }
+    ]
+
+
 def test_json_holds_every_round_and_the_medians() -> None:
     found = comparison(measured(1_000, [(100, 50), (110, 50)]))
     data = json.loads(json.dumps(found.to_json()))
@@ -264,9 +297,10 @@ def test_choose_by_what_a_django_lacks() -> None:
         "upsert hit": "update_or_create hit",
         "upsert miss": "update_or_create miss",
     }
-    upsert = OPERATIONS["upsert hit"]
-    assert found.runs(upsert, STOCK) == "update_or_create hit"
-    assert found.runs(upsert, PATCHED) == "upsert hit"
+    assert found.runs["upsert hit"] == {
+        STOCK: "update_or_create hit",
+        PATCHED: "upsert hit",
+    }
     # Both without upsert() would compare stock's way with itself.
     no_raw = {"raw UPDATE RETURNING": "no RETURNING"}
     found = choose(operations, {STOCK: no_upsert | no_raw, PATCHED: no_upsert})
@@ -274,7 +308,16 @@ def test_choose_by_what_a_django_lacks() -> None:
     assert found.instead == {}
     assert found.skipped == no_upsert | no_raw
     with pytest.raises(StackError, match="nothing to measure: upsert hit: no upsert"):
-        choose([upsert], {STOCK: {}, PATCHED: no_upsert})
+        choose([OPERATIONS["upsert hit"]], {STOCK: {}, PATCHED: no_upsert})
+
+
+def test_choose_what_is_measured_on_one_side_only() -> None:
+    found = choose(select(["get hit", "bare get"]), {STOCK: {}, PATCHED: {}})
+    assert found.runs == {
+        "get hit": {STOCK: "get hit", PATCHED: "get hit"},
+        "bare get": {PATCHED: "bare get"},
+    }
+    assert found.instead == found.skipped == {}
 
 
 # Traces
@@ -423,7 +466,9 @@ def test_statements_of_stock_and_of_another_django(stock: Path, altered: Path) -
 def test_every_operation_does_what_its_name_says(worker: Worker) -> None:
     worker.ask("prepare", rows=200, max_entries=1_000, timeout=60, seed=1)
     statements = {}
-    for name in CACHE:
+    for name, each in CACHE.items():
+        if STOCK not in each.sides:
+            continue
         found = worker.ask("statements", operation=name, calls=4, seed=1)
         statements[name] = found["statements"] / 4
         block = worker.ask("run", operation=name, calls=4, seed=1)
@@ -441,6 +486,63 @@ def test_every_operation_does_what_its_name_says(worker: Worker) -> None:
         "get_many(100)": 1,
         "set_many(100)": 500,
     }
+
+
+def test_bare_statements(stock: Path, tmp_path: Path) -> None:
+    tree = trees.copied(stock, tmp_path)
+    with (tree / BACKEND).open("a", encoding="utf-8") as backend:
+        backend.write(ONE_STATEMENT)
+    plan = replace(
+        QUICK,
+        rows=(60,),
+        operations=("get hit", "bare*", "set existing key"),
+        rounds=2,
+        block=0.001,
+        counted_calls=40,
+    )
+    found = compare(stock=stock, patched=tree, plan=plan)
+    counted = {each.operation: each.counted for each in found.measured}
+    assert {name: set(each) for name, each in counted.items()} == {
+        "get hit": {STOCK, PATCHED},
+        "bare get": {PATCHED},
+        "set existing key": {STOCK, PATCHED},
+        "bare set": {PATCHED},
+    }
+    assert counted["bare get"][PATCHED].mean == counted["bare set"][PATCHED].mean == 1
+    assert [(each.operation, each.variant) for each in found.limits()] == [
+        ("get hit", PATCHED),
+        ("set existing key", PATCHED),
+    ]
+    assert "get hit / bare get, 60 rows, patched: CPU" in verb.show(found)
+
+
+# A set() that sends one statement, after some of which it counts.
+ONE_STATEMENT = """
+class DatabaseCache(DatabaseCache):
+    def set(self, key, value, timeout=DEFAULT_TIMEOUT, version=None):
+        self.sets = getattr(self, "sets", 0) + 1
+        with connections["default"].cursor() as cursor:
+            cursor.execute(
+                f"REPLACE INTO {self._table} VALUES (%s, %s, '2099-01-01')",
+                [self.make_key(key), base64.b64encode(pickle.dumps(value)).decode()],
+            )
+            if self.sets % 7 == 0:
+                cursor.execute(f"SELECT COUNT(*) FROM {self._table}")
+"""
+
+
+def test_a_statement_for_another_key() -> None:
+    sent = bare.Sent("…", (":1:a", "value", ":1:a"), False, ":1:a", ":1:{}".format)
+    assert sent.with_key("b") == [":1:b", "value", ":1:b"]
+    assert sent.with_key("value") == [":1:value", "value", ":1:value"]
+
+
+def test_a_call_of_several_statements_has_no_bare_one(worker: Worker) -> None:
+    worker.ask("prepare", rows=60, max_entries=100, timeout=60, seed=1)
+    found = worker.ask("statements", operation="bare get", calls=5, seed=1)
+    assert found["statements"] == 5
+    with pytest.raises(StackError, match="sends 4 statements, not one"):
+        worker.ask("run", operation="bare set", calls=5, seed=1)
 
 
 # Research on stock Django 6.1, BEGIN and COMMIT counted.
