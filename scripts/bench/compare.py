@@ -429,8 +429,10 @@ def _rounds(
                 counted[each.name, rows][variant] = Counted(**found)
                 # Blocks of one length, not of one number of calls: a fast variant
                 # would be measured with the caches of the slow one's few calls.
+                # Rows made for the calls must not make another table of it.
+                most = MOST_CALLS // each.per if each.consumes else MOST_CALLS
                 calls[each.name, rows, variant] = min(
-                    MOST_CALLS, max(1, round(plan.block * 1e9 / one))
+                    most, max(1, round(plan.block * 1e9 / one))
                 )
     blocks: dict[tuple[str, int], dict[str, list[Block]]] = {
         (each.name, rows): {variant: [] for variant in choice.runs[each.name]}

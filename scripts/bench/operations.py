@@ -3,10 +3,10 @@
 The function prepares what it needs, untimed, and returns the call that is timed.
 A new operation needs nothing but a function with the decorator::
 
-    @operation("delete")
-    def delete(data: Data) -> Call:
+    @operation("has_key")
+    def has_key(data: Data) -> Call:
         cache, keys = data.cache, data.existing()
-        return lambda: cache.delete(next(keys))
+        return lambda: cache.has_key(next(keys))
 
 The table is back at its rows before the next block, whatever the call did to it.
 Here are the operations of the cache; those of the ORM are in ``bench.orm``.
@@ -15,7 +15,7 @@ Here are the operations of the cache; those of the ORM are in ``bench.orm``.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import cycle
+from itertools import batched, cycle
 from typing import Any
 
 from bench import bare, orm
@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 DAY = 86_400  # seconds
+START = 1_000_000  # of counters: decr() does not come to zero
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Data(Supply):
         """Yield the keys of a few entries that hold integers, round and round."""
         keys = self._fresh(COUNTERS)
         for name in keys:
-            self.cache.set(name, 0)
+            self.cache.set(name, START)
         return cycle(keys)
 
 
@@ -82,6 +83,12 @@ def bare_get(data: Data) -> Call:
 def get_miss(data: Data) -> Call:
     cache, keys = data.cache, data.absent()
     return lambda: cache.get(next(keys))
+
+
+@operation("has_key")
+def has_key(data: Data) -> Call:
+    cache, keys = data.cache, data.existing()
+    return lambda: cache.has_key(next(keys))
 
 
 @operation("set existing key")
@@ -112,6 +119,12 @@ def add_existing_key(data: Data) -> Call:
     return lambda: cache.add(next(keys), next(values))
 
 
+@operation("add new key")
+def add_new_key(data: Data) -> Call:
+    cache, keys, values = data.cache, data.new(), data.values()
+    return lambda: cache.add(next(keys), next(values))
+
+
 @operation("touch")
 def touch(data: Data) -> Call:
     # Changing times: MySQL skips an UPDATE that changes nothing.
@@ -123,6 +136,18 @@ def touch(data: Data) -> Call:
 def incr(data: Data) -> Call:
     cache, keys = data.cache, data.counters()
     return lambda: cache.incr(next(keys))
+
+
+@operation("decr")
+def decr(data: Data) -> Call:
+    cache, keys = data.cache, data.counters()
+    return lambda: cache.decr(next(keys))
+
+
+@operation("delete existing key", consumes=True)
+def delete_existing_key(data: Data) -> Call:
+    cache, keys = data.cache, iter(data.consumed())
+    return lambda: cache.delete(next(keys))
 
 
 @operation("get_many(100)", per=100)
@@ -138,6 +163,12 @@ def set_many(data: Data) -> Call:
         [dict(zip(keys, values, strict=False)) for keys in data.batches(100)]
     )
     return lambda: cache.set_many(next(batches))
+
+
+@operation("delete_many(100)", per=100, consumes=True)
+def delete_many(data: Data) -> Call:
+    cache, batches = data.cache, iter([*batched(data.consumed(100), 100)])
+    return lambda: cache.delete_many(next(batches))
 
 
 OPERATIONS: dict[str, Operation] = {**CACHE, **orm.OPERATIONS}

@@ -15,6 +15,10 @@ type Prepare = Callable[[Any], Call]
 COUNTERS = 10
 
 
+def into_no_table(keys: list[str]) -> None:
+    raise RuntimeError("these keys belong to no table")
+
+
 def key(number: int) -> str:
     """Return the key of entry ``number``.
 
@@ -29,7 +33,8 @@ def key(number: int) -> str:
 class Supply:
     """A filled table and endless supplies of its keys; part of one process.
 
-    ``store`` is what the calls go through: the cache, the model.
+    ``store`` is what the calls go through: the cache, the model. ``insert`` writes
+    rows for keys into the table.
     """
 
     store: Any
@@ -37,6 +42,7 @@ class Supply:
     seed: int
     calls: int = 0  # in the coming block
     added: list[str] = field(default_factory=list)
+    insert: Callable[[list[str]], None] = into_no_table
     keys: list[str] = field(init=False)
     _existing: Iterator[str] = field(init=False)
     _unused: Iterator[int] = field(init=False)
@@ -65,6 +71,12 @@ class Supply:
             [[next(self._existing) for _ in range(size)] for _ in range(self.calls)]
         )
 
+    def consumed(self, size: int = 1) -> list[str]:
+        """Return keys of rows made for the block, ``size`` for each of its calls."""
+        keys = self._fresh(self.calls * size)
+        self.insert(keys)
+        return keys
+
     def _fresh(self, number: int) -> list[str]:
         """Return keys that were never in the table; what is under them goes again."""
         keys = [key(next(self._unused)) for _ in range(number)]
@@ -85,7 +97,8 @@ class Operation:
     nothing if it can; ``instead`` is the operation that a stock Django without it
     runs. ``unlogged`` are the statements per call that go past Django's query log.
     ``sides`` are the variants that it is measured on, ``limit_of`` the operation
-    that cannot be faster than this one.
+    that cannot be faster than this one. One that ``consumes`` takes rows away that
+    are made for its calls.
     """
 
     name: str
@@ -97,6 +110,7 @@ class Operation:
     unlogged: int = 0
     sides: tuple[str, ...] = (STOCK, PATCHED)
     limit_of: str = ""
+    consumes: bool = False
 
     def meant(self, lacking: Mapping[str, str]) -> str:
         """Return the operation to run where ``lacking`` (name → why) cannot be.
@@ -124,6 +138,7 @@ class Operations(dict[str, Operation]):
         unlogged: int = 0,
         sides: tuple[str, ...] = (STOCK, PATCHED),
         limit_of: str = "",
+        consumes: bool = False,
     ) -> Callable[[Prepare], Prepare]:
         """Return the decorator that makes a function an operation."""
 
@@ -138,6 +153,7 @@ class Operations(dict[str, Operation]):
                 unlogged=unlogged,
                 sides=sides,
                 limit_of=limit_of,
+                consumes=consumes,
             )
             return prepare
 

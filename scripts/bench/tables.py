@@ -32,6 +32,8 @@ class Table(ABC):
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._columns: list[str] = []  # in lower case
+        self._samples: list[list[object]] = []
 
     @abstractmethod
     def create(self) -> None:
@@ -58,27 +60,34 @@ class Table(ABC):
         drop(self._connection, self.name)
         self.create()
         self.fill()
+        self.data.insert = self.insert
 
     def fill(self) -> None:
-        """Write every key of ``data`` into the empty table.
+        """Write every key of ``data`` into the empty table."""
+        if not self._samples:
+            self._samples = self._sampled()
+        self.insert(self.data.keys)
 
-        Django writes a few rows itself and they are copied under the other
-        keys: whatever columns and encodings it has, in seconds.
+    def insert(self, keys: list[str]) -> None:
+        """Write rows for new keys, and leave the table as a long-lived one is.
+
+        Django writes a few rows itself and they are copied under the keys:
+        whatever columns and encodings it has, in seconds.
         """
         from django.db import transaction
 
         connection = self._connection
-        columns, samples = self._samples()
+        columns = self._columns
         place = columns.index(self.key_column)
         insert = "INSERT INTO {} ({}) VALUES ({})".format(
             connection.ops.quote_name(self.name),
             ", ".join(map(connection.ops.quote_name, columns)),
             ", ".join(["%s"] * len(columns)),
         )
-        for start in range(0, self.data.rows, FILL_BATCH):
+        for batch in batched(keys, FILL_BATCH):
             rows = []
-            for number, key in enumerate(self.data.keys[start : start + FILL_BATCH]):
-                row = samples[number % VALUES].copy()
+            for number, key in enumerate(batch):
+                row = self._samples[number % VALUES].copy()
                 row[place] = self.stored(key)
                 rows.append(row)
             with transaction.atomic(), connection.cursor() as cursor:
@@ -101,8 +110,8 @@ class Table(ABC):
             self.clear()
             self.fill()
 
-    def _samples(self) -> tuple[list[str], list[list[object]]]:
-        """Return the columns to copy, in lower case, and a row for each value."""
+    def _sampled(self) -> list[list[object]]:
+        """Return a row for each value, that of the columns to copy."""
         rows = []
         for number in range(VALUES):
             self.write("sample", number)
@@ -114,7 +123,8 @@ class Table(ABC):
             self.remove(["sample"])
             row.pop(self.given_column, None)
             rows.append(row)
-        return list(rows[0]), [list(row.values()) for row in rows]
+        self._columns = list(rows[0])
+        return [list(row.values()) for row in rows]
 
 
 class CacheTable(Table):

@@ -265,6 +265,30 @@ def test_keys_of_an_operation_are_reproducible_and_do_not_meet() -> None:
     assert not {*one.new()} & {*fresh}
 
 
+def test_rows_to_delete_are_made_for_each_call() -> None:
+    class Cache(set[str]):
+        delete = set.remove
+
+        def delete_many(self, keys: Sequence[str]) -> None:
+            assert len(keys) == 100
+            for one in keys:
+                self.remove(one)
+
+    for name, each in CACHE.items():
+        if not each.consumes:
+            continue
+        cache = Cache()
+        data = Data(cache, 50, seed=1, calls=4, insert=cache.update)
+        call = OPERATIONS[name].prepare(data)
+        assert cache == {*data.added}
+        assert len(cache) == 4 * each.per
+        for left in (3, 2, 1, 0):
+            call()
+            assert len(cache) == left * each.per
+    with pytest.raises(RuntimeError, match="belong to no table"):
+        Data(None, 50, seed=1, calls=4).consumed()
+
+
 def test_the_operations_of_the_cache_come_first() -> None:
     assert list(OPERATIONS) == [*CACHE, *orm.OPERATIONS]
     tables = {name: each.table for name, each in OPERATIONS.items()}
@@ -457,7 +481,7 @@ def test_statements_of_stock_and_of_another_django(stock: Path, altered: Path) -
         "incr": 6,
         "set_many(100)": 500,
     }
-    assert mean_statements(altered, ["touch", "add*"], calls=10) == {
+    assert mean_statements(altered, ["touch", "add ex*"], calls=10) == {
         "add existing key": 4,
         "touch": 4,
     }
@@ -478,13 +502,18 @@ def test_every_operation_does_what_its_name_says(worker: Worker) -> None:
     assert statements == {
         "get hit": 1,
         "get miss": 1,
+        "has_key": 1,
         "set existing key": 5,
         "set new key": 5,
         "add existing key": 5,
+        "add new key": 5,
         "touch": 5,
         "incr": 6,
+        "decr": 6,
+        "delete existing key": 1,
         "get_many(100)": 1,
         "set_many(100)": 500,
+        "delete_many(100)": 1,
     }
 
 
@@ -642,7 +671,8 @@ def test_the_table_has_its_rows_again_after_a_block(
     options = {"max_entries": 2_000, "timeout": 60, "seed": 1, "values": "page"}
     worker.ask("prepare", rows=1_234, **options)
     assert rows() == 1_234
-    for name in ("set new key", "incr", "set_many(100)"):
+    names = "set new key,add new key,incr,decr,set_many(100),delete*"
+    for name in [each.name for each in select(verb.operation_names(names))]:
         worker.ask("run", operation=name, calls=20, seed=1)
         assert rows() == 1_234
 
