@@ -1,7 +1,7 @@
 """Stock against patched in one run: what to measure, the rounds, the result."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from bench.figures import (
     with_spread,
 )
 from bench.operations import DAY, Operation, select
+from bench.peers import find
 from bench.proxy import farther
 from bench.report import Report, circumstances
 from bench.values import compressed_size, pickled
@@ -40,6 +41,16 @@ HEADER = (
     "ratio",
     "statements",
     "calls with COUNT",
+)
+PEER_HEADER = (
+    "operation",
+    "rows",
+    "cache",
+    "CPU µs",
+    "/ patched",
+    "wall µs",
+    "/ patched",
+    "statements",
 )
 LEGEND = (
     "µs per call: median of the rounds [first - third quartile]. ratio: stock /"
@@ -130,13 +141,13 @@ class Measured:
             ratio(self.wall(variant), other.wall(variant)),
         )
 
-    def gain(self) -> tuple[float, float] | None:
-        """Return stock / patched, CPU and wall; None if one of them is not there."""
-        if not {STOCK, PATCHED} <= self.blocks.keys():
+    def over_patched(self, variant: str) -> tuple[float, float] | None:
+        """Return a variant's time / patched's, CPU and wall; None if one is absent."""
+        if not {variant, PATCHED} <= self.blocks.keys():
             return None
         return (
-            ratio(self.cpu(STOCK), self.cpu(PATCHED)),
-            ratio(self.wall(STOCK), self.wall(PATCHED)),
+            ratio(self.cpu(variant), self.cpu(PATCHED)),
+            ratio(self.wall(variant), self.wall(PATCHED)),
         )
 
 
@@ -179,6 +190,12 @@ class Choice:
             if runs.get(STOCK, name) != name
         }
 
+    def tables(self, variant: str) -> list[str]:
+        """Return the kinds of tables that a variant needs."""
+        return sorted(
+            {each.table for each in self.operations if variant in self.runs[each.name]}
+        )
+
 
 def choose(
     operations: Sequence[Operation], lacking: Mapping[str, Mapping[str, str]]
@@ -196,13 +213,19 @@ def choose(
             if variant in each.sides
         }
         # "" is nothing to run instead.
-        unable = [
-            variant for variant in names if names[variant] in {"", *lacking[variant]}
-        ]
-        if unable:
-            skipped[each.name] = lacking[unable[-1]][each.name]
+        unable = {
+            variant
+            for variant, name in names.items()
+            if name in {"", *lacking[variant]}
+        }
+        if needed := unable & {STOCK, PATCHED}:
+            skipped[each.name] = lacking[min(needed)][each.name]
         else:
-            runs[each.name] = names
+            runs[each.name] = {
+                variant: name
+                for variant, name in names.items()
+                if variant not in unable
+            }
     if not runs:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
         raise StackError(f"bench: there is nothing to measure: {reasons}")
@@ -216,13 +239,16 @@ def choose(
 class Comparison(Report):
     """Everything of one run.
 
-    ``skipped`` and ``instead`` are those of the Choice.
+    ``skipped`` and ``instead`` are those of the Choice. ``peers``: name → version;
+    ``absent``: name of one that could not be run → why.
     """
 
     plan: Plan
     measured: Sequence[Measured]
     skipped: Mapping[str, str] = field(default_factory=dict)
     instead: Mapping[str, str] = field(default_factory=dict)
+    peers: Mapping[str, str] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything that was measured, and the medians for readers of it."""
@@ -237,6 +263,8 @@ class Comparison(Report):
             },
             "skipped": dict(self.skipped),
             "instead": dict(self.instead),
+            "peers": dict(self.peers),
+            "absent": dict(self.absent),
             "results": [asdict(each) | summary(each) for each in self.measured],
             "limits": [asdict(each) for each in self.limits()],
         }
@@ -247,11 +275,25 @@ class Comparison(Report):
     def markdown(self) -> str:
         return markdown(HEADER, cells(self.measured))
 
+    def peer_table(self) -> list[str]:
+        """Return the lines about the peers that were measured."""
+        if not self.peers:
+            return []
+        versions = ", ".join(f"{name} {text}" for name, text in self.peers.items())
+        return [
+            f"The same on stock Django with {versions}:",
+            aligned(PEER_HEADER, peer_cells(self.measured, self.peers)),
+        ]
+
     def notes(self) -> list[str]:
         """Return a line for each operation that is not what its row says."""
         return [
             *(f"{name}: stock runs {other}" for name, other in self.instead.items()),
-            *(f"{name}: not run: {why}" for name, why in self.skipped.items()),
+            *(
+                f"{name}: not run: {why}"
+                for left_out in (self.skipped, self.absent)
+                for name, why in left_out.items()
+            ),
         ]
 
     def growth(self) -> list[str]:
@@ -298,7 +340,8 @@ class Comparison(Report):
 def summary(each: Measured) -> dict[str, Any]:
     """Return the medians, quartiles (µs per call) and ratios of one measurement.
 
-    A ratio is None where stock or patched did not run it.
+    A ratio is None where stock or patched did not run it. Those of the peers are
+    peer / patched.
     """
     found: dict[str, Any] = {}
     for kind, values in (("cpu", each.cpu), ("wall", each.wall)):
@@ -309,7 +352,12 @@ def summary(each: Measured) -> dict[str, Any]:
             }
             for variant in each.blocks
         }
-    found["cpu_ratio"], found["wall_ratio"] = each.gain() or (None, None)
+    found["cpu_ratio"], found["wall_ratio"] = each.over_patched(STOCK) or (None, None)
+    found["peers"] = {
+        variant: dict(zip(("cpu_ratio", "wall_ratio"), ratios, strict=True))
+        for variant in each.blocks.keys() - {STOCK, PATCHED}
+        if (ratios := each.over_patched(variant))
+    }
     found["mean_statements"] = {
         variant: counted.mean for variant, counted in each.counted.items()
     }
@@ -325,7 +373,8 @@ def cells(measured: Sequence[Measured]) -> list[list[str]]:
     rows = []
     for each in measured:
         counted = [each.counted[v] for v in (STOCK, PATCHED) if v in each.counted]
-        cpu, wall = map(times, each.gain() or ()) if each.gain() else ("-", "-")
+        ratios = each.over_patched(STOCK)
+        cpu, wall = map(times, ratios) if ratios else ("-", "-")
         rows.append(
             [
                 each.operation,
@@ -342,6 +391,27 @@ def cells(measured: Sequence[Measured]) -> list[list[str]]:
     return rows
 
 
+def peer_cells(measured: Sequence[Measured], peers: Iterable[str]) -> list[list[str]]:
+    """Return the rows of the peers' table as text."""
+    rows = []
+    for each, peer in ((each, peer) for each in measured for peer in peers):
+        if ratios := each.over_patched(peer):
+            cpu, wall = map(times, ratios)
+            rows.append(
+                [
+                    each.operation,
+                    f"{each.rows:,}",
+                    peer,
+                    with_spread(each.cpu(peer)),
+                    cpu,
+                    with_spread(each.wall(peer)),
+                    wall,
+                    number(each.counted[peer].mean),
+                ]
+            )
+    return rows
+
+
 def compare(
     *,
     stock: Path,
@@ -354,49 +424,52 @@ def compare(
 
     Each variant and number of rows has a process and a database of its own (on
     SQLite a file in a temporary folder), all alive at once; the variants take
-    turns at each operation, in another order every round. ``ids`` says what the
-    folders hold, for the JSON. StackError if nothing of the plan can be measured.
+    turns at each operation, in another order every round. Other caches for the
+    database take part where they can be imported, on the stock Django. ``ids`` says
+    what the folders hold, for the JSON. StackError if nothing of the plan can be
+    measured.
     """
-    trees = {STOCK: stock, PATCHED: patched}
+    wished = select(plan.operations)
     with tempfile.TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
-        folder = Path(name)
         if plan.latency:
             url = stack.enter_context(farther(url, plan.latency))
-        workers: dict[int, dict[str, Worker]] = {}
-        for rows in plan.rows:
-            workers[rows] = {
-                variant: stack.enter_context(
-                    started(f"{variant} {rows} rows", tree, url, folder)
-                )
-                for variant, tree in trees.items()
-            }
+        workers: dict[int, dict[str, Worker]] = {rows: {} for rows in plan.rows}
         opened: dict[str, dict[str, Any]] = {}
-        for rows, pair in workers.items():
-            for variant, worker in pair.items():
-                opened[variant] = worker.ask(
-                    "open",
-                    name=f"{variant}_{rows}",
-                    folder=str(folder),
-                    synchronous="NORMAL",
+
+        def begin(variant: str, tree: Path) -> None:
+            for rows, group in workers.items():
+                group[variant] = stack.enter_context(
+                    started(f"{variant} {rows} rows", tree, url, Path(name))
                 )
-        pair = workers[plan.rows[0]]
+                opened[variant] = group[variant].ask(
+                    "open", name=f"{variant}_{rows}", folder=name, synchronous="NORMAL"
+                )
+
+        begin(STOCK, stock)
+        begin(PATCHED, patched)
+        some = workers[plan.rows[0]]
+        sides = {side for each in wished for side in each.sides}
+        peers = find(some[STOCK], opened[STOCK]["database"], sides)
+        for peer in peers.peers:
+            begin(peer.name, stock)
         choice = choose(
-            select(plan.operations),
-            {variant: pair[variant].ask("lacking") for variant in trees},
+            wished,
+            {variant: worker.ask("lacking") for variant, worker in some.items()},
         )
-        for rows, pair in workers.items():
-            with step(f"filling {rows:,} rows, stock and patched"):
-                for worker in pair.values():
+        for rows, group in workers.items():
+            with step(f"filling {rows:,} rows, {', '.join(group)}"):
+                for variant, worker in group.items():
                     worker.send(
                         "prepare",
                         rows=rows,
                         max_entries=plan.limit,
                         timeout=DAY,
                         seed=plan.seed,
-                        tables=sorted({each.table for each in choice.operations}),
+                        tables=choice.tables(variant),
                         values=plan.values,
+                        backend=peers.backend(variant),
                     )
-                for worker in pair.values():
+                for worker in group.values():
                     worker.receive()
         measured = _rounds(workers, choice, plan)
     return Comparison(
@@ -405,6 +478,8 @@ def compare(
         measured=measured,
         skipped=choice.skipped,
         instead=choice.instead,
+        peers=peers.versions,
+        absent=peers.absent,
     )
 
 

@@ -19,6 +19,7 @@ from itertools import batched, cycle
 from typing import Any
 
 from bench import bare, orm
+from bench.peers import CACHES
 from bench.registry import COUNTERS, Call, Operation, Operations, Supply, key
 from bench.values import KINDS, VALUES
 from bench.variants import PATCHED
@@ -62,7 +63,7 @@ class Data(Supply):
         return cycle(keys)
 
 
-CACHE = Operations("cache")
+CACHE = Operations("cache", CACHES)
 operation = CACHE.operation
 
 

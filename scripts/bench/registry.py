@@ -108,7 +108,7 @@ class Operation:
     lacks: Callable[[Any], str] = nothing_lacks
     instead: str = ""
     unlogged: int = 0
-    sides: tuple[str, ...] = (STOCK, PATCHED)
+    sides: tuple[str, ...] = ()
     limit_of: str = ""
     consumes: bool = False
 
@@ -124,9 +124,10 @@ class Operation:
 class Operations(dict[str, Operation]):
     """The operations on one kind of table, by name."""
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, table: str, sides: tuple[str, ...] = (STOCK, PATCHED)) -> None:
         super().__init__()
         self._table = table
+        self._sides = sides
 
     def operation(
         self,
@@ -136,11 +137,14 @@ class Operations(dict[str, Operation]):
         lacks: Callable[[Any], str] = nothing_lacks,
         instead: str = "",
         unlogged: int = 0,
-        sides: tuple[str, ...] = (STOCK, PATCHED),
+        sides: tuple[str, ...] = (),
         limit_of: str = "",
         consumes: bool = False,
     ) -> Callable[[Prepare], Prepare]:
-        """Return the decorator that makes a function an operation."""
+        """Return the decorator that makes a function an operation.
+
+        Without ``sides`` it is measured on those of the table.
+        """
 
         def register(prepare: Prepare) -> Prepare:
             self[name] = Operation(
@@ -151,7 +155,7 @@ class Operations(dict[str, Operation]):
                 lacks=lacks,
                 instead=instead,
                 unlogged=unlogged,
-                sides=sides,
+                sides=sides or self._sides,
                 limit_of=limit_of,
                 consumes=consumes,
             )

@@ -3,12 +3,13 @@
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.client import started
+from bench.client import Worker, started
 from bench.figures import aligned, times
+from bench.peers import find
 from bench.report import Report, circumstances
 from bench.values import KINDS, compressed_size, pickled
 from bench.variants import PATCHED, STOCK
@@ -55,19 +56,32 @@ class Size:
 
 @dataclass(frozen=True)
 class Sizes(Report):
-    """Everything of one run."""
+    """Everything of one run.
+
+    ``peers``: name → version; ``absent``: name of one that could not be run → why.
+    """
 
     sizes: Sequence[Size]
+    peers: Mapping[str, str] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        sizes = [each.to_json() for each in self.sizes]
-        return {"format": FORMAT, **self.head(), "sizes": sizes}
+        return {
+            "format": FORMAT,
+            **self.head(),
+            "peers": dict(self.peers),
+            "absent": dict(self.absent),
+            "sizes": [each.to_json() for each in self.sizes],
+        }
 
     def table(self) -> str:
-        return aligned(HEADER, cells(self.sizes))
+        header = [*HEADER]
+        for name, version in self.peers.items():
+            header += [f"{name} {version} bytes", f"{name} / patched"]
+        return aligned(header, cells(self.sizes, tuple(self.peers)))
 
 
-def cells(sizes: Sequence[Size]) -> list[list[str]]:
+def cells(sizes: Sequence[Size], peers: Sequence[str] = ()) -> list[list[str]]:
     """Return the table's rows as text."""
     rows = []
     for each in sizes:
@@ -82,6 +96,14 @@ def cells(sizes: Sequence[Size]) -> list[list[str]]:
                 times(each.ratio),
                 f"{stock / each.rows:,.0f}",
                 f"{patched / each.rows:,.0f}",
+                *(
+                    cell
+                    for peer in peers
+                    for cell in (
+                        f"{each.bytes[peer]:,}",
+                        times(each.bytes[peer] / patched),
+                    )
+                ),
             ]
         )
     return rows
@@ -100,34 +122,51 @@ def measure(
     """Let the caches of two Djangos fill their tables, and read how long they are.
 
     Both have a process and a database of their own on the server that ``url``
-    names, on SQLite a file in a temporary folder.
+    names, on SQLite a file in a temporary folder; so has each peer.
     """
-    trees = {STOCK: stock, PATCHED: patched}
     sizes = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, ExitStack() as stack:
-        workers = {
-            variant: stack.enter_context(started(variant, tree, url, Path(folder)))
-            for variant, tree in trees.items()
-        }
-        opened = {
-            variant: worker.ask(
+        workers: dict[str, Worker] = {}
+        opened: dict[str, dict[str, Any]] = {}
+
+        def begin(variant: str, tree: Path) -> None:
+            workers[variant] = stack.enter_context(
+                started(variant, tree, url, Path(folder))
+            )
+            opened[variant] = workers[variant].ask(
                 "open", name=f"{variant}_size", folder=folder, synchronous="OFF"
             )
-            for variant, worker in workers.items()
-        }
-        for number, kind in ((rows, kind) for rows in rows for kind in values):
-            with step(f"writing {number:,} entries ({kind}), stock and patched"):
-                for worker in workers.values():
-                    worker.send("size", rows=number, seed=seed, values=kind)
+
+        begin(STOCK, stock)
+        begin(PATCHED, patched)
+        peers = find(workers[STOCK], opened[STOCK]["database"])
+        for peer in peers.peers:
+            begin(peer.name, stock)
+        for number, kind in ((number, kind) for number in rows for kind in values):
+            with step(f"writing {number:,} entries ({kind}), {', '.join(workers)}"):
+                for variant, worker in workers.items():
+                    worker.send(
+                        "size",
+                        rows=number,
+                        seed=seed,
+                        values=kind,
+                        backend=peers.backend(variant),
+                    )
                 found = {
                     variant: worker.receive()["bytes"]
                     for variant, worker in workers.items()
                 }
             sizes.append(Size(kind, number, found))
-    return Sizes(**circumstances(opened, ids), sizes=sizes)
+    return Sizes(
+        **circumstances(opened, ids),
+        sizes=sizes,
+        peers=peers.versions,
+        absent=peers.absent,
+    )
 
 
 def show(found: Sizes) -> str:
     """Return what a person reads at the end of a run."""
     head = f"{found.database} {found.database_version}"
-    return "\n\n".join([head, found.table(), LEGEND])
+    absent = [f"{name}: not run: {why}" for name, why in found.absent.items()]
+    return "\n\n".join([head, found.table(), LEGEND, *absent])

@@ -1,3 +1,3 @@
-"""The sides of a comparison: what takes turns in each round."""
+"""The sides of every comparison: what takes turns in each round."""
 
 STOCK, PATCHED = "stock", "patched"

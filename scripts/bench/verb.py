@@ -4,6 +4,7 @@ Both run in processes of their own, with their own databases holding the same
 rows, and take turns at each operation in every round. A table shows CPU and
 wall time per call (median and quartiles of the rounds), the ratio stock /
 patched, the exact mean number of statements, and how many calls ran a COUNT;
+on MariaDB and MySQL, the same of the cache of django-mysql on stock Django;
 then the time / that of the statement alone ("bare get" and "bare set" execute
 what the patched cache sends, "raw" what the driver can do), and how much the
 time grows with the rows. Everything measured goes to a JSON file. CPU time is
@@ -141,7 +142,7 @@ def show(found: Comparison) -> str:
     plan = found.plan
     farther = f", round trips {plan.latency:g} ms longer" if plan.latency else ""
     limits = [str(each) for each in found.limits()]
-    more = (found.notes(), limits, found.growth())
+    more = (found.peer_table(), found.notes(), limits, found.growth())
     parts = [
         f"{found.database} {found.database_version},"
         f" values of {len(pickled(plan.values)):,} bytes pickled,"

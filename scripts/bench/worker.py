@@ -21,6 +21,7 @@ from typing import IO, Any
 from bench import tables
 from bench.disk import on_disk
 from bench.operations import DAY, OPERATIONS
+from bench.peers import DATABASE_CACHE
 from bench.registry import Supply
 from bench.tables import CacheTable, ItemTable, Table
 
@@ -181,6 +182,16 @@ class Bench(Session):
         self._cache: CacheTable | None = None
         self._items: ItemTable | None = None
 
+    def import_error(self, backend: str) -> dict[str, str]:
+        """Say why a cache cannot be imported; nothing if it can."""
+        from django.utils.module_loading import import_string
+
+        try:
+            import_string(backend)
+        except Exception as error:
+            return {"why": " ".join(str(error).split())}
+        return {"why": ""}
+
     def prepare(
         self,
         rows: int,
@@ -189,12 +200,16 @@ class Bench(Session):
         seed: int,
         tables: Sequence[str] = ("cache",),
         values: str = "dict",
+        backend: str = DATABASE_CACHE,
     ) -> dict[str, object]:
-        """Make and fill the tables: "cache" with that kind of values, "orm"."""
+        """Make and fill the tables: "cache", "orm".
+
+        ``values`` and ``backend`` are those of the cache.
+        """
         random.seed(seed)
         if "cache" in tables:
             self._cache = CacheTable(
-                self._connection, rows, seed, max_entries, timeout, values
+                self._connection, rows, seed, max_entries, timeout, values, backend
             )
             self._cache.make()
         if "orm" in tables:
@@ -216,10 +231,12 @@ class Bench(Session):
         table.restore()
         return found
 
-    def size(self, rows: int, seed: int, values: str) -> dict[str, int]:
+    def size(
+        self, rows: int, seed: int, values: str, backend: str = DATABASE_CACHE
+    ) -> dict[str, int]:
         """Let the cache fill its table; the bytes of it on disk."""
         random.seed(seed)
-        table = CacheTable(self._connection, rows, seed, 2 * rows, DAY, values)
+        table = CacheTable(self._connection, rows, seed, 2 * rows, DAY, values, backend)
         table.write_all()
         return {"bytes": on_disk(self._connection, table.name)}
 

@@ -11,12 +11,13 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench import bare, disk, figures, options, orm, size, traces, verb
+from bench import bare, disk, figures, options, orm, peers, size, traces, verb
 from bench.client import Worker, started
 from bench.compare import (
     QUICK,
@@ -37,6 +38,7 @@ from patchstack import trees
 from patchstack.errors import USAGE, StackError
 from patchstack.project import Project
 
+PEER = "django-mysql"
 SQLITE = "sqlite:///:memory:"
 BACKEND = Path("django/core/cache/backends/db.py")
 QUERY = Path("django/db/models/query.py")
@@ -204,6 +206,32 @@ def test_limits_and_what_one_side_did_not_run() -> None:
     ]
 
 
+def test_peers_as_a_table_and_as_json() -> None:
+    one = measured(1_000, [(100, 50), (110, 50)])
+    one = replace(
+        one,
+        blocks={**one.blocks, PEER: one.blocks[STOCK]},
+        counted={**one.counted, PEER: one.counted[STOCK]},
+    )
+    found = replace(
+        comparison(one, measured(1_000, [(9, 9)], "get_or_create hit")),
+        peers={PEER: "4.19.0"},
+    )
+    head, table = found.peer_table()
+    assert head == f"The same on stock Django with {PEER} 4.19.0:"
+    (line,) = table.splitlines()[2:]
+    assert [cell.strip() for cell in line.split("  ") if cell.strip()] == [
+        *("touch", "1,000", PEER, "105 [102 - 108]", "2.10 x"),
+        *("210 [205 - 215]", "2.10 x", "5"),
+    ]
+    data = json.loads(json.dumps(found.to_json()))
+    assert data["peers"] == {PEER: "4.19.0"}
+    ratios = {"cpu_ratio": 2.1, "wall_ratio": 2.1}
+    assert data["results"][0]["peers"] == {PEER: pytest.approx(ratios)}
+    assert data["results"][0]["wall_us"][PEER]["median"] == 210
+    assert comparison(one).peer_table() == []
+
+
 def test_json_holds_every_round_and_the_medians() -> None:
     found = comparison(measured(1_000, [(100, 50), (110, 50)]))
     data = json.loads(json.dumps(found.to_json()))
@@ -342,6 +370,20 @@ def test_choose_what_is_measured_on_one_side_only() -> None:
         "bare get": {PATCHED: "bare get"},
     }
     assert found.instead == found.skipped == {}
+
+
+def test_a_peer_runs_what_it_can() -> None:
+    operations = select(["touch", "incr", "bare get", "get_or_create hit"])
+    lacking = {STOCK: {}, PATCHED: {}, PEER: {"incr": "it has no numbers"}}
+    found = choose(operations, lacking)
+    assert {name: set(runs) for name, runs in found.runs.items()} == {
+        "bare get": {PATCHED},
+        "touch": {STOCK, PATCHED, PEER},
+        "incr": {STOCK, PATCHED},
+        "get_or_create hit": {STOCK, PATCHED},
+    }
+    assert found.tables(PEER) == ["cache"]
+    assert found.tables(STOCK) == ["cache", "orm"]
 
 
 # Traces
@@ -799,6 +841,58 @@ def test_orm_operations_on_a_server_farther_away(stock: Path, name: str) -> None
     assert "upsert hit: not run: this Django has no QuerySet.upsert()" in shown
 
 
+def test_a_peer_takes_turns_with_both(stock: Path) -> None:
+    from databases.servers import running
+    from databases.targets import Unavailable, resolve
+
+    if find_spec("django_mysql") is None:
+        pytest.skip(f"{PEER} is not installed; ./scripts/stack setup")
+    plan = replace(
+        QUICK,
+        rows=(30,),
+        operations=("get*", "*add*", "touch", "*cr", "has*", "delete*", "set*"),
+        values="page",
+        rounds=2,
+        block=0.001,
+        counted_calls=3,
+    )
+    try:
+        with running(resolve("mariadb")) as server:
+            found = compare(stock=stock, patched=stock, url=server.url, plan=plan)
+    except Unavailable as error:
+        pytest.skip(f"{error.reason}; {error.command}")
+    assert set(found.peers) == {PEER}
+    for each in found.measured:
+        assert (PEER in each.counted) == (each.operation in CACHE)
+        if each.operation in CACHE:
+            assert len(each.blocks[PEER]) == len(each.blocks[STOCK]) == 2
+            # One that culls, by chance, deletes and counts before.
+            assert each.counted[PEER].mean <= 3
+    assert f"with {PEER} 4" in verb.show(found)
+
+
+def test_a_peer_that_cannot_be_imported(
+    stock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = peers.Peer(PEER, "nowhere.Cache", ("SQLite",))
+    monkeypatch.setattr(peers, "PEERS", (nowhere,))
+    plan = replace(
+        QUICK,
+        rows=(5,),
+        operations=("touch",),
+        rounds=1,
+        block=0.001,
+        counted_calls=1,
+    )
+    found = compare(stock=stock, patched=stock, plan=plan)
+    why = "No module named 'nowhere'; ./scripts/stack setup installs it"
+    assert found.absent == found.to_json()["absent"] == {PEER: why}
+    assert found.peers == {}
+    assert f"{PEER}: not run: {why}" in verb.show(found)
+    sizes = size.measure(stock=stock, patched=stock, url=SQLITE, rows=(5,))
+    assert f"{PEER}: not run: {why}" in size.show(sizes)
+
+
 def test_upsert_against_what_stock_has(altered: Path, stock: Path) -> None:
     code = (altered / QUERY).read_text("utf-8")
     with_upsert = code.replace(
@@ -878,6 +972,9 @@ def test_size_of_the_table_that_the_cache_wrote(stock: Path, name: str) -> None:
         assert rows * least < length
     assert at["page", 400] > at["page", 100] > at["dict", 100]
     assert at["page", 400] > at["dict", 400] > at["dict", 100]
+    for peer in found.peers:
+        # It compresses pages.
+        assert found.sizes[-1].bytes[peer] < at["page", 400]
     shown = size.show(found)
     assert found.database in shown
     assert f"{at['page', 400]:,}" in shown
