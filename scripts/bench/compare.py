@@ -372,7 +372,8 @@ def cells(measured: Sequence[Measured]) -> list[list[str]]:
 
     rows = []
     for each in measured:
-        counted = [each.counted[v] for v in (STOCK, PATCHED) if v in each.counted]
+        counted = [each.counted.get(variant) for variant in (STOCK, PATCHED)]
+        calls = next(one.calls for one in counted if one)
         ratios = each.over_patched(STOCK)
         cpu, wall = map(times, ratios) if ratios else ("-", "-")
         rows.append(
@@ -383,9 +384,9 @@ def cells(measured: Sequence[Measured]) -> list[list[str]]:
                 cpu,
                 *(shown(each.wall, variant) for variant in (STOCK, PATCHED)),
                 wall,
-                " → ".join(number(one.mean) for one in counted),
-                " → ".join(str(one.with_count) for one in counted)
-                + f" of {counted[0].calls}",
+                " → ".join(number(one.mean) if one else "-" for one in counted),
+                " → ".join(str(one.with_count) if one else "-" for one in counted)
+                + f" of {calls}",
             ]
         )
     return rows

@@ -189,7 +189,7 @@ def test_limits_and_what_one_side_did_not_run() -> None:
     cells = [cell.strip() for cell in found.markdown().splitlines()[3].split("|")[1:-1]]
     assert cells == [
         *("bare get", "1,000", "-", "22 [21 - 24]", "-"),
-        *("-", "45 [42 - 48]", "-", "1", "0 of 100"),
+        *("-", "45 [42 - 48]", "-", "- → 1", "- → 0 of 100"),
     ]
     data = json.loads(json.dumps(found.to_json()))
     assert data["results"][1]["cpu_ratio"] is data["results"][1]["wall_ratio"] is None
