@@ -14,6 +14,10 @@ from bench.registry import Call
 TRIES = 50  # for one that does not count the entries, which is by chance
 
 
+class NotBareError(Exception):
+    """There is no single statement to execute in the place of a call."""
+
+
 @dataclass(frozen=True)
 class Sent:
     """A statement as it was sent, with the key in it as the database has it.
@@ -36,7 +40,7 @@ class Sent:
 def captured(cache: Any, call: Callable[[str], object], key: str) -> Sent:
     """Return the one statement that a call for a key sends.
 
-    RuntimeError if it sends more, or if the key is none of the parameters.
+    NotBareError if it sends more, or if the key is none of the parameters.
     """
     from django.db import connection
 
@@ -58,10 +62,10 @@ def captured(cache: Any, call: Callable[[str], object], key: str) -> Sent:
         if len(found) == 1:
             break
     else:
-        raise RuntimeError(f"the call sends {len(found)} statements, not one")
+        raise NotBareError(f"the call sends {len(found)} statements, not one")
     (sent,) = found
     if sent.key not in sent.params:
-        raise RuntimeError(f"the key is no parameter of {sent.sql}")
+        raise NotBareError(f"the key is no parameter of {sent.sql}")
     return sent
 
 

@@ -196,6 +196,29 @@ class Choice:
             {each.table for each in self.operations if variant in self.runs[each.name]}
         )
 
+    def limits(self, variant: str) -> list[str]:
+        """Return the operations that are another's limit, which may turn out not to be.
+
+        What they execute is known when there is a table.
+        """
+        return [
+            each.name
+            for each in self.operations
+            if each.limit_of and variant in self.runs[each.name]
+        ]
+
+    def without(self, why: Mapping[str, str]) -> "Choice":
+        """Leave operations (name → why) out; StackError if nothing is left."""
+        for name, reason in why.items():
+            say(f"{name}: not run: {reason}")
+        skipped = {**self.skipped, **why}
+        left = [each for each in self.operations if each.name not in why]
+        if not left:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
+            raise StackError(f"bench: there is nothing to measure: {reasons}")
+        runs = {each.name: self.runs[each.name] for each in left}
+        return Choice(left, runs, skipped)
+
 
 def choose(
     operations: Sequence[Operation], lacking: Mapping[str, Mapping[str, str]]
@@ -220,19 +243,10 @@ def choose(
         }
         if needed := unable & {STOCK, PATCHED}:
             skipped[each.name] = lacking[min(needed)][each.name]
-        else:
-            runs[each.name] = {
-                variant: name
-                for variant, name in names.items()
-                if variant not in unable
-            }
-    if not runs:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
-        raise StackError(f"bench: there is nothing to measure: {reasons}")
-    for name, reason in skipped.items():
-        say(f"{name}: not run: {reason}")
-    left = [each for each in operations if each.name in runs]
-    return Choice(operations=left, runs=runs, skipped=skipped)
+        runs[each.name] = {
+            variant: name for variant, name in names.items() if variant not in unable
+        }
+    return Choice(operations, runs, {}).without(skipped)
 
 
 @dataclass(frozen=True)
@@ -472,6 +486,9 @@ def compare(
                     )
                 for worker in group.values():
                     worker.receive()
+        for variant, worker in some.items():
+            unable = worker.ask("unable", operations=choice.limits(variant))
+            choice = choice.without(unable)
         measured = _rounds(workers, choice, plan)
     return Comparison(
         **circumstances(opened, ids),

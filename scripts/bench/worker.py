@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bench import tables
+from bench.bare import NotBareError
 from bench.disk import on_disk
 from bench.operations import DAY, OPERATIONS
 from bench.peers import DATABASE_CACHE
@@ -216,6 +217,18 @@ class Bench(Session):
             self._items = ItemTable(self._connection, rows, seed)
             self._items.make()
         return {}
+
+    def unable(self, operations: Sequence[str]) -> dict[str, str]:
+        """Return those of the operations that cannot be on the tables, and why."""
+        found = {}
+        for name in operations:
+            table = self._table(name)
+            try:
+                OPERATIONS[name].prepare(table.data)
+            except NotBareError as error:
+                found[name] = str(error)
+            table.restore()
+        return found
 
     def run(self, operation: str, calls: int, seed: int) -> dict[str, int]:
         random.seed(seed)

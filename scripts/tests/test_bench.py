@@ -587,6 +587,26 @@ def test_bare_statements(stock: Path, tmp_path: Path) -> None:
     assert "get hit / bare get, 60 rows, patched: CPU" in verb.show(found)
 
 
+def test_a_limit_that_is_none_is_left_out(stock: Path) -> None:
+    plan = replace(
+        QUICK,
+        rows=(9,),
+        operations=("bare*",),
+        rounds=1,
+        block=0.001,
+        counted_calls=1,
+    )
+    found = compare(stock=stock, patched=stock, plan=plan)
+    assert [each.operation for each in found.measured] == ["bare get"]
+    why = "the call sends 4 statements, not one"
+    assert found.skipped == {"bare set": why}
+    assert f"bare set: not run: {why}" in verb.show(found)
+    with pytest.raises(StackError, match=f"nothing to measure: bare set: {why}"):
+        compare(
+            stock=stock, patched=stock, plan=replace(plan, operations=("bare set",))
+        )
+
+
 # A set() that sends one statement, after some of which it counts.
 ONE_STATEMENT = """
 class DatabaseCache(DatabaseCache):
