@@ -1,35 +1,27 @@
 """Measure cache and ORM operations, stock and patched Django in one run.
 
 Both run in processes of their own, with their own databases holding the same
-rows, and take turns at each operation in every round. A table shows CPU and
-wall time per call (median and quartiles of the rounds), the ratio stock /
-patched, the exact mean number of statements, and how many calls ran a COUNT;
-on MariaDB and MySQL, the same of the cache of django-mysql on stock Django;
-then the time / that of the statement alone ("bare get" and "bare set" execute
-what the patched cache sends, "raw" what the driver can do), and how much the
-time grows with the rows. Everything measured goes to a JSON file. CPU time is
-that of the Python process, so not a database server's.
+rows, and take turns at each operation in every round; on MariaDB and MySQL so
+does the cache of django-mysql, on stock Django. Tables show CPU and wall time
+per call (median and quartiles of the rounds), ratios, the mean number of
+statements, and how many calls ran a COUNT; then the time / that of the
+statement alone ("bare": what the patched cache sends, "raw": by the driver),
+and how much the time grows with the rows. All goes to a JSON file, too. CPU
+time is that of the Python process, so not a database server's.
 
-SQLite runs on files in the temporary folder ($TMPDIR), in WAL mode. A server
-gets a database per variant and number of rows, dropped at the end. --latency
-puts a proxy before it that adds that much to each round trip. What a database
-or the patched Django cannot do is left out; where stock has no upsert(), it
-runs update_or_create(). "in atomic" is a transaction per call.
+SQLite runs on files in $TMPDIR, in WAL mode. A server gets a database per
+variant and number of rows, dropped at the end. --latency puts a proxy before
+it. What a database or the patched Django cannot do is left out; if stock has
+no upsert(), it runs update_or_create(). "in atomic" is a transaction per call.
 
-  ./scripts/stack bench --quick
-  ./scripts/stack bench --db postgres --db mariadb --ops "set*,touch"
-  ./scripts/stack bench --values page --ops "get hit,set*"
-  ./scripts/stack bench --rows 300 --max-entries 300 --ops "set new key"
+  ./scripts/stack bench --quick --db postgres --db mariadb --ops "set*,touch"
   ./scripts/stack bench --db postgres --latency 1 --ops "update_or_create*"
 
---size lets both caches write 10,000 entries (--rows) of each kind of values
-and shows the bytes on disk of their tables with the indexes, compacted.
-
-  ./scripts/stack bench --size --db sqlite --db postgres
-
---replay sends recorded request streams (../shared/traces, or synthetic Zipf
-streams if they are absent, which the table then says) through the real cache
-backend, get and on a miss set, and shows the hit ratios.
+--size lets the caches write 10,000 entries (--rows) of each kind of values and
+shows the bytes on disk of their tables with the indexes, compacted. --replay
+sends recorded request streams (../shared/traces, or synthetic Zipf streams if
+they are absent, which the table says) through the real cache backend, get and
+on a miss set, and shows the hit ratios.
 
   ./scripts/stack bench --replay --traces web07,web12
 """
@@ -68,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--values", choices=sorted(KINDS), help="of the cache; dict, 144 bytes")
     add("--max-entries", metavar="N", help="1000000, so that nothing is culled")
     add("--quick", action="store_true", help="fewer and shorter rounds")
-    add("--latency", metavar="MS", help="longer round trips to the server; 0")
+    add("--latency", metavar="MS", help="added to each round trip to the server; 0")
     add("--seed", metavar="N", default="1", help="of keys and of chance; 1")
     add("--json", metavar="FILE", help="results/bench-NAME.json")
     add("--size", action="store_true", help="bytes on disk instead of times")
