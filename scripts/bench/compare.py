@@ -1,12 +1,9 @@
 """Stock against patched in one run: what to measure, the rounds, the result."""
 
-import os
-import platform
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,14 +18,17 @@ from bench.figures import (
     times,
     with_spread,
 )
-from bench.operations import DAY, Operation, pickled_size, select
+from bench.operations import DAY, Operation, select
+from bench.peers import find
 from bench.proxy import farther
+from bench.report import Report, circumstances
+from bench.values import compressed_size, pickled
+from bench.variants import PATCHED, STOCK
 from patchstack.errors import StackError
 from patchstack.progress import say, step
 
-STOCK, PATCHED = "stock", "patched"
 MOST_CALLS = 2_000  # in one block
-FORMAT = 1  # of the JSON file
+FORMAT = 2  # of the JSON file
 
 HEADER = (
     "operation",
@@ -42,6 +42,16 @@ HEADER = (
     "statements",
     "calls with COUNT",
 )
+PEER_HEADER = (
+    "operation",
+    "rows",
+    "cache",
+    "CPU µs",
+    "/ patched",
+    "wall µs",
+    "/ patched",
+    "statements",
+)
 LEGEND = (
     "µs per call: median of the rounds [first - third quartile]. ratio: stock /"
     " patched, median of each\nround's ratio. CPU is that of the Python process,"
@@ -53,12 +63,14 @@ LEGEND = (
 class Plan:
     """What one run measures.
 
-    ``block`` is the wished length of a block in seconds, ``latency`` what is
-    added to each round trip to the server, in milliseconds.
+    ``values`` is the kind of the cache's values, ``block`` the wished length of a
+    block in seconds, ``latency`` what is added to each round trip to the server,
+    in milliseconds.
     """
 
     rows: tuple[int, ...] = (1_000, 300_000)
     operations: tuple[str, ...] = ()
+    values: str = "dict"
     max_entries: int | None = None
     rounds: int = 15
     block: float = 0.1
@@ -101,13 +113,18 @@ class Counted:
 
 @dataclass(frozen=True)
 class Measured:
-    """One operation at one number of rows; variant name → values, one a round."""
+    """One operation at one number of rows; variant name → values, one a round.
+
+    Not every operation is measured on every variant. ``limit_of`` is the operation
+    that cannot be faster than this one, if it is the limit of one.
+    """
 
     operation: str
     per: int
     rows: int
     blocks: Mapping[str, Sequence[Block]]
     counted: Mapping[str, Counted]
+    limit_of: str = ""
 
     def cpu(self, variant: str) -> list[float]:
         """Return µs of CPU per call, round by round."""
@@ -117,86 +134,153 @@ class Measured:
         """Return µs of wall time per call, round by round."""
         return [each.wall_ns / each.calls / 1_000 for each in self.blocks[variant]]
 
+    def over(self, other: "Measured", variant: str) -> tuple[float, float]:
+        """Return this one's time / the other's, CPU and wall, on one variant."""
+        return (
+            ratio(self.cpu(variant), other.cpu(variant)),
+            ratio(self.wall(variant), other.wall(variant)),
+        )
+
+    def over_patched(self, variant: str) -> tuple[float, float] | None:
+        """Return a variant's time / patched's, CPU and wall; None if one is absent."""
+        if not {variant, PATCHED} <= self.blocks.keys():
+            return None
+        return (
+            ratio(self.cpu(variant), self.cpu(PATCHED)),
+            ratio(self.wall(variant), self.wall(PATCHED)),
+        )
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How far an operation is from its limit on one variant: time / time."""
+
+    operation: str
+    limit: str
+    rows: int
+    variant: str
+    cpu_ratio: float
+    wall_ratio: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.operation} / {self.limit}, {self.rows:,} rows, {self.variant}:"
+            f" CPU {times(self.cpu_ratio)}, wall {times(self.wall_ratio)}"
+        )
+
 
 @dataclass(frozen=True)
 class Choice:
-    """What two Djangos and a database can do of what was wished.
+    """What the variants and a database can do of what was wished.
 
-    ``instead``: operation → what stock, which lacks it, runs for it; ``skipped``:
+    ``runs``: operation → variant → the name of what it runs for it; ``skipped``:
     operation → why it is left out.
     """
 
     operations: Sequence[Operation]
-    instead: Mapping[str, str]
+    runs: Mapping[str, Mapping[str, str]]
     skipped: Mapping[str, str]
 
-    def runs(self, operation: Operation, variant: str) -> str:
-        """Return the name of what a variant runs for an operation."""
-        if variant == STOCK:
-            return self.instead.get(operation.name, operation.name)
-        return operation.name
+    @property
+    def instead(self) -> dict[str, str]:
+        """Operation → what stock, which lacks it, runs for it."""
+        return {
+            name: runs[STOCK]
+            for name, runs in self.runs.items()
+            if runs.get(STOCK, name) != name
+        }
+
+    def tables(self, variant: str) -> list[str]:
+        """Return the kinds of tables that a variant needs."""
+        return sorted(
+            {each.table for each in self.operations if variant in self.runs[each.name]}
+        )
+
+    def limits(self, variant: str) -> list[str]:
+        """Return the operations that are another's limit, which may turn out not to be.
+
+        What they execute is known when there is a table.
+        """
+        return [
+            each.name
+            for each in self.operations
+            if each.limit_of and variant in self.runs[each.name]
+        ]
+
+    def without(self, why: Mapping[str, str]) -> "Choice":
+        """Leave operations (name → why) out; StackError if nothing is left."""
+        for name, reason in why.items():
+            say(f"{name}: not run: {reason}")
+        skipped = {**self.skipped, **why}
+        left = [each for each in self.operations if each.name not in why]
+        if not left:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
+            raise StackError(f"bench: there is nothing to measure: {reasons}")
+        runs = {each.name: self.runs[each.name] for each in left}
+        return Choice(left, runs, skipped)
 
 
 def choose(
     operations: Sequence[Operation], lacking: Mapping[str, Mapping[str, str]]
 ) -> Choice:
-    """Choose by what each variant lacks; StackError if nothing is left."""
-    stock = {each.name: each.meant(lacking[STOCK]) for each in operations}
-    why = {**lacking[STOCK], **lacking[PATCHED]}
-    left = [
-        each
-        for each in operations
-        if stock[each.name] and each.name not in lacking[PATCHED]
-    ]
-    skipped = {each.name: why[each.name] for each in operations if each not in left}
-    if not left:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
-        raise StackError(f"bench: there is nothing to measure: {reasons}")
-    for name, reason in skipped.items():
-        say(f"{name}: not run: {reason}")
-    return Choice(
-        operations=left,
-        instead={
-            each.name: stock[each.name]
-            for each in left
-            if stock[each.name] != each.name
-        },
-        skipped=skipped,
-    )
+    """Choose by what each variant lacks; StackError if nothing is left.
+
+    Stock may run something else instead; a Django that can do nothing for an
+    operation that is measured on it leaves it out for all.
+    """
+    runs, skipped = {}, {}
+    for each in operations:
+        names = {
+            variant: each.meant(lacks) if variant == STOCK else each.name
+            for variant, lacks in lacking.items()
+            if variant in each.sides
+        }
+        # "" is nothing to run instead.
+        unable = {
+            variant
+            for variant, name in names.items()
+            if name in {"", *lacking[variant]}
+        }
+        if needed := unable & {STOCK, PATCHED}:
+            skipped[each.name] = lacking[min(needed)][each.name]
+        runs[each.name] = {
+            variant: name for variant, name in names.items() if variant not in unable
+        }
+    return Choice(operations, runs, {}).without(skipped)
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Report):
     """Everything of one run.
 
-    ``skipped`` and ``instead`` are those of the Choice.
+    ``skipped`` and ``instead`` are those of the Choice. ``peers``: name → version;
+    ``absent``: name of one that could not be run → why.
     """
 
-    database: str
-    database_version: str
-    date: str
-    machine: Mapping[str, object]
-    django: Mapping[str, str]
-    ids: Mapping[str, str]
     plan: Plan
     measured: Sequence[Measured]
     skipped: Mapping[str, str] = field(default_factory=dict)
     instead: Mapping[str, str] = field(default_factory=dict)
+    peers: Mapping[str, str] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything that was measured, and the medians for readers of it."""
         return {
             "format": FORMAT,
-            "database": {"name": self.database, "version": self.database_version},
-            "date": self.date,
-            "machine": dict(self.machine),
-            "django": dict(self.django),
-            "ids": dict(self.ids),
+            **self.head(),
             "options": asdict(self.plan)
-            | {"max_entries": self.plan.limit, "value_bytes": pickled_size()},
+            | {
+                "max_entries": self.plan.limit,
+                "value_bytes": len(pickled(self.plan.values)),
+                "value_bytes_zlib": compressed_size(self.plan.values),
+            },
             "skipped": dict(self.skipped),
             "instead": dict(self.instead),
+            "peers": dict(self.peers),
+            "absent": dict(self.absent),
             "results": [asdict(each) | summary(each) for each in self.measured],
+            "limits": [asdict(each) for each in self.limits()],
         }
 
     def table(self) -> str:
@@ -205,11 +289,25 @@ class Comparison:
     def markdown(self) -> str:
         return markdown(HEADER, cells(self.measured))
 
+    def peer_table(self) -> list[str]:
+        """Return the lines about the peers that were measured."""
+        if not self.peers:
+            return []
+        versions = ", ".join(f"{name} {text}" for name, text in self.peers.items())
+        return [
+            f"The same on stock Django with {versions}:",
+            aligned(PEER_HEADER, peer_cells(self.measured, self.peers)),
+        ]
+
     def notes(self) -> list[str]:
         """Return a line for each operation that is not what its row says."""
         return [
             *(f"{name}: stock runs {other}" for name, other in self.instead.items()),
-            *(f"{name}: not run: {why}" for name, why in self.skipped.items()),
+            *(
+                f"{name}: not run: {why}"
+                for left_out in (self.skipped, self.absent)
+                for name, why in left_out.items()
+            ),
         ]
 
     def growth(self) -> list[str]:
@@ -217,21 +315,48 @@ class Comparison:
         few, many = min(self.plan.rows), max(self.plan.rows)
         if few == many:
             return []
-        at = {(each.operation, each.rows): each for each in self.measured}
+        at = self._at()
         lines = []
         for name in dict.fromkeys(each.operation for each in self.measured):
             small, large = at[name, few], at[name, many]
-            parts = [
-                f"{variant} CPU {times(ratio(large.cpu(variant), small.cpu(variant)))},"
-                f" wall {times(ratio(large.wall(variant), small.wall(variant)))}"
-                for variant in (STOCK, PATCHED)
-            ]
+            parts = []
+            for variant in small.blocks:
+                cpu, wall = large.over(small, variant)
+                parts.append(f"{variant} CPU {times(cpu)}, wall {times(wall)}")
             lines.append(f"{name}: " + "; ".join(parts))
         return [f"Time at {many:,} rows / time at {few:,} rows:", *lines]
 
+    def limits(self) -> list[Limit]:
+        """Return how far each operation is from its limit, where both were run."""
+        at = self._at()
+        found = []
+        for each in self.measured:
+            limited = at.get((each.limit_of, each.rows))
+            if limited is None:
+                continue
+            found += [
+                Limit(
+                    limited.operation,
+                    each.operation,
+                    each.rows,
+                    variant,
+                    *limited.over(each, variant),
+                )
+                for variant in each.blocks
+                if variant in limited.blocks
+            ]
+        return found
+
+    def _at(self) -> dict[tuple[str, int], Measured]:
+        return {(each.operation, each.rows): each for each in self.measured}
+
 
 def summary(each: Measured) -> dict[str, Any]:
-    """Return the medians, quartiles (µs per call) and ratios of one measurement."""
+    """Return the medians, quartiles (µs per call) and ratios of one measurement.
+
+    A ratio is None where stock or patched did not run it. Those of the peers are
+    peer / patched.
+    """
     found: dict[str, Any] = {}
     for kind, values in (("cpu", each.cpu), ("wall", each.wall)):
         found[f"{kind}_us"] = {
@@ -239,9 +364,14 @@ def summary(each: Measured) -> dict[str, Any]:
                 "median": median(values(variant)),
                 "quartiles": spread(values(variant)),
             }
-            for variant in (STOCK, PATCHED)
+            for variant in each.blocks
         }
-        found[f"{kind}_ratio"] = ratio(values(STOCK), values(PATCHED))
+    found["cpu_ratio"], found["wall_ratio"] = each.over_patched(STOCK) or (None, None)
+    found["peers"] = {
+        variant: dict(zip(("cpu_ratio", "wall_ratio"), ratios, strict=True))
+        for variant in each.blocks.keys() - {STOCK, PATCHED}
+        if (ratios := each.over_patched(variant))
+    }
     found["mean_statements"] = {
         variant: counted.mean for variant, counted in each.counted.items()
     }
@@ -249,24 +379,51 @@ def summary(each: Measured) -> dict[str, Any]:
 
 
 def cells(measured: Sequence[Measured]) -> list[list[str]]:
-    """Return the table's rows as text."""
+    """Return the table's rows as text; "-" for what was not run."""
+
+    def shown(values: Callable[[str], list[float]], variant: str) -> str:
+        return with_spread(values(variant)) if variant in each.blocks else "-"
+
     rows = []
     for each in measured:
-        stock, patched = each.counted[STOCK], each.counted[PATCHED]
+        counted = [each.counted.get(variant) for variant in (STOCK, PATCHED)]
+        calls = next(one.calls for one in counted if one)
+        ratios = each.over_patched(STOCK)
+        cpu, wall = map(times, ratios) if ratios else ("-", "-")
         rows.append(
             [
                 each.operation,
                 f"{each.rows:,}",
-                with_spread(each.cpu(STOCK)),
-                with_spread(each.cpu(PATCHED)),
-                times(ratio(each.cpu(STOCK), each.cpu(PATCHED))),
-                with_spread(each.wall(STOCK)),
-                with_spread(each.wall(PATCHED)),
-                times(ratio(each.wall(STOCK), each.wall(PATCHED))),
-                f"{number(stock.mean)} → {number(patched.mean)}",
-                f"{stock.with_count} → {patched.with_count} of {stock.calls}",
+                *(shown(each.cpu, variant) for variant in (STOCK, PATCHED)),
+                cpu,
+                *(shown(each.wall, variant) for variant in (STOCK, PATCHED)),
+                wall,
+                " → ".join(number(one.mean) if one else "-" for one in counted),
+                " → ".join(str(one.with_count) if one else "-" for one in counted)
+                + f" of {calls}",
             ]
         )
+    return rows
+
+
+def peer_cells(measured: Sequence[Measured], peers: Iterable[str]) -> list[list[str]]:
+    """Return the rows of the peers' table as text."""
+    rows = []
+    for each, peer in ((each, peer) for each in measured for peer in peers):
+        if ratios := each.over_patched(peer):
+            cpu, wall = map(times, ratios)
+            rows.append(
+                [
+                    each.operation,
+                    f"{each.rows:,}",
+                    peer,
+                    with_spread(each.cpu(peer)),
+                    cpu,
+                    with_spread(each.wall(peer)),
+                    wall,
+                    number(each.counted[peer].mean),
+                ]
+            )
     return rows
 
 
@@ -282,65 +439,65 @@ def compare(
 
     Each variant and number of rows has a process and a database of its own (on
     SQLite a file in a temporary folder), all alive at once; the variants take
-    turns at each operation, in another order every round. ``ids`` says what the
-    folders hold, for the JSON. StackError if nothing of the plan can be measured.
+    turns at each operation, in another order every round. Other caches for the
+    database take part where they can be imported, on the stock Django. ``ids`` says
+    what the folders hold, for the JSON. StackError if nothing of the plan can be
+    measured.
     """
-    trees = {STOCK: stock, PATCHED: patched}
+    wished = select(plan.operations)
     with tempfile.TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
-        folder = Path(name)
         if plan.latency:
             url = stack.enter_context(farther(url, plan.latency))
-        workers: dict[int, dict[str, Worker]] = {}
-        for rows in plan.rows:
-            workers[rows] = {
-                variant: stack.enter_context(
-                    started(f"{variant} {rows} rows", tree, url, folder)
-                )
-                for variant, tree in trees.items()
-            }
+        workers: dict[int, dict[str, Worker]] = {rows: {} for rows in plan.rows}
         opened: dict[str, dict[str, Any]] = {}
-        for rows, pair in workers.items():
-            for variant, worker in pair.items():
-                opened[variant] = worker.ask(
-                    "open",
-                    name=f"{variant}_{rows}",
-                    folder=str(folder),
-                    synchronous="NORMAL",
+
+        def begin(variant: str, tree: Path) -> None:
+            for rows, group in workers.items():
+                group[variant] = stack.enter_context(
+                    started(f"{variant} {rows} rows", tree, url, Path(name))
                 )
-        pair = workers[plan.rows[0]]
+                opened[variant] = group[variant].ask(
+                    "open", name=f"{variant}_{rows}", folder=name, synchronous="NORMAL"
+                )
+
+        begin(STOCK, stock)
+        begin(PATCHED, patched)
+        some = workers[plan.rows[0]]
+        sides = {side for each in wished for side in each.sides}
+        peers = find(some[STOCK], opened[STOCK]["database"], sides)
+        for peer in peers.peers:
+            begin(peer.name, stock)
         choice = choose(
-            select(plan.operations),
-            {variant: pair[variant].ask("lacking") for variant in trees},
+            wished,
+            {variant: worker.ask("lacking") for variant, worker in some.items()},
         )
-        for rows, pair in workers.items():
-            with step(f"filling {rows:,} rows, stock and patched"):
-                for worker in pair.values():
+        for rows, group in workers.items():
+            with step(f"filling {rows:,} rows, {', '.join(group)}"):
+                for variant, worker in group.items():
                     worker.send(
                         "prepare",
                         rows=rows,
                         max_entries=plan.limit,
                         timeout=DAY,
                         seed=plan.seed,
-                        tables=sorted({each.table for each in choice.operations}),
+                        tables=choice.tables(variant),
+                        values=plan.values,
+                        backend=peers.backend(variant),
                     )
-                for worker in pair.values():
+                for worker in group.values():
                     worker.receive()
+        for variant, worker in some.items():
+            unable = worker.ask("unable", operations=choice.limits(variant))
+            choice = choice.without(unable)
         measured = _rounds(workers, choice, plan)
     return Comparison(
-        database=opened[STOCK]["database"],
-        database_version=opened[STOCK]["database_version"],
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine={
-            "platform": platform.platform(),
-            "cpus": os.cpu_count(),
-            "python": platform.python_version(),
-        },
-        django={variant: opened[variant]["django"] for variant in trees},
-        ids=ids or {},
+        **circumstances(opened, ids),
         plan=plan,
         measured=measured,
         skipped=choice.skipped,
         instead=choice.instead,
+        peers=peers.versions,
+        absent=peers.absent,
     )
 
 
@@ -354,10 +511,10 @@ def _rounds(
     with step("counting statements, warming up"):
         for each, rows in lanes:
             counted[each.name, rows] = {}
-            for variant, worker in workers[rows].items():
-                found = worker.ask(
+            for variant, name in choice.runs[each.name].items():
+                found = workers[rows][variant].ask(
                     "statements",
-                    operation=choice.runs(each, variant),
+                    operation=name,
                     calls=max(1, plan.counted_calls // each.per),
                     seed=plan.seed,
                 )
@@ -365,21 +522,25 @@ def _rounds(
                 counted[each.name, rows][variant] = Counted(**found)
                 # Blocks of one length, not of one number of calls: a fast variant
                 # would be measured with the caches of the slow one's few calls.
+                # Rows made for the calls must not make another table of it.
+                most = MOST_CALLS // each.per if each.consumes else MOST_CALLS
                 calls[each.name, rows, variant] = min(
-                    MOST_CALLS, max(1, round(plan.block * 1e9 / one))
+                    most, max(1, round(plan.block * 1e9 / one))
                 )
     blocks: dict[tuple[str, int], dict[str, list[Block]]] = {
-        (each.name, rows): {STOCK: [], PATCHED: []} for each, rows in lanes
+        (each.name, rows): {variant: [] for variant in choice.runs[each.name]}
+        for each, rows in lanes
     }
     for turn in range(plan.rounds):
         say(f"round {turn + 1} of {plan.rounds}")
-        order = (STOCK, PATCHED) if turn % 2 == 0 else (PATCHED, STOCK)
         for each, rows in lanes:
             lane = each.name, rows
-            for variant in order:
+            names = choice.runs[each.name]
+            first = turn % len(names)
+            for variant in [*names][first:] + [*names][:first]:
                 block = workers[rows][variant].ask(
                     "run",
-                    operation=choice.runs(each, variant),
+                    operation=names[variant],
                     calls=calls[each.name, rows, variant],
                     seed=plan.seed + turn,
                 )
@@ -391,6 +552,7 @@ def _rounds(
             rows=rows,
             blocks=blocks[each.name, rows],
             counted=counted[each.name, rows],
+            limit_of=each.limit_of,
         )
         for each, rows in lanes
     ]

@@ -3,80 +3,67 @@
 The function prepares what it needs, untimed, and returns the call that is timed.
 A new operation needs nothing but a function with the decorator::
 
-    @operation("delete")
-    def delete(data: Data) -> Call:
+    @operation("has_key")
+    def has_key(data: Data) -> Call:
         cache, keys = data.cache, data.existing()
-        return lambda: cache.delete(next(keys))
+        return lambda: cache.has_key(next(keys))
 
 The table is back at its rows before the next block, whatever the call did to it.
 Here are the operations of the cache; those of the ORM are in ``bench.orm``.
 """
 
-import pickle
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import cycle
+from itertools import batched, cycle
 from typing import Any
 
-from bench import orm
+from bench import bare, orm
+from bench.peers import CACHES
 from bench.registry import COUNTERS, Call, Operation, Operations, Supply, key
+from bench.values import KINDS, VALUES
+from bench.variants import PATCHED
 from patchstack.errors import StackError
 
 __all__ = [
     "CACHE",
     "DAY",
     "OPERATIONS",
-    "VALUES",
     "Data",
     "Operation",
     "key",
-    "pickled_size",
     "select",
-    "value",
 ]
 
-VALUES = 16  # different values, so that an UPDATE never writes what is there
 DAY = 86_400  # seconds
+START = 1_000_000  # of counters: decr() does not come to zero
 
 
-def value(number: int) -> dict[str, object]:
-    """Return a small dictionary of 144 bytes when pickled."""
-    return {
-        "id": number % VALUES,
-        "name": "Ada Lovelace",
-        "email": "ada@example.com",
-        "groups": [1, 2, 3],
-        "active": True,
-        "score": 0.5,
-        "city": "London",
-        "lang": "e",
-    }
-
-
+@dataclass
 class Data(Supply):
-    """The cache table."""
+    """The cache table; ``kind`` is that of its values."""
+
+    kind: str = "dict"
 
     @property
     def cache(self) -> Any:
         return self.store
 
-    def values(self) -> Iterator[dict[str, object]]:
-        return cycle([value(number) for number in range(VALUES)])
+    def value(self, number: int) -> object:
+        return KINDS[self.kind](number)
+
+    def values(self) -> Iterator[object]:
+        return cycle([self.value(number) for number in range(VALUES)])
 
     def counters(self) -> Iterator[str]:
         """Yield the keys of a few entries that hold integers, round and round."""
         keys = self._fresh(COUNTERS)
         for name in keys:
-            self.cache.set(name, 0)
+            self.cache.set(name, START)
         return cycle(keys)
 
 
-def pickled_size() -> int:
-    """Return the bytes of one value as the cache pickles it."""
-    return len(pickle.dumps(value(0), pickle.HIGHEST_PROTOCOL))
-
-
-CACHE = Operations("cache")
+CACHE = Operations("cache", CACHES)
 operation = CACHE.operation
 
 
@@ -86,16 +73,39 @@ def get_hit(data: Data) -> Call:
     return lambda: cache.get(next(keys))
 
 
+@operation("bare get", sides=(PATCHED,), limit_of="get hit")
+def bare_get(data: Data) -> Call:
+    cache, keys = data.cache, data.existing()
+    sent = [bare.captured(cache, cache.get, next(keys))]
+    return bare.call(sent, keys, data.calls)
+
+
 @operation("get miss")
 def get_miss(data: Data) -> Call:
     cache, keys = data.cache, data.absent()
     return lambda: cache.get(next(keys))
 
 
+@operation("has_key")
+def has_key(data: Data) -> Call:
+    cache, keys = data.cache, data.existing()
+    return lambda: cache.has_key(next(keys))
+
+
 @operation("set existing key")
 def set_existing_key(data: Data) -> Call:
     cache, keys, values = data.cache, data.existing(), data.values()
     return lambda: cache.set(next(keys), next(values))
+
+
+@operation("bare set", sides=(PATCHED,), limit_of="set existing key")
+def bare_set(data: Data) -> Call:
+    cache, keys, values = data.cache, data.existing(), data.values()
+    sent = [
+        bare.captured(cache, lambda key: cache.set(key, next(values)), next(keys))
+        for _ in range(VALUES)
+    ]
+    return bare.call(sent, keys, data.calls)
 
 
 @operation("set new key")
@@ -107,6 +117,12 @@ def set_new_key(data: Data) -> Call:
 @operation("add existing key")
 def add_existing_key(data: Data) -> Call:
     cache, keys, values = data.cache, data.existing(), data.values()
+    return lambda: cache.add(next(keys), next(values))
+
+
+@operation("add new key")
+def add_new_key(data: Data) -> Call:
+    cache, keys, values = data.cache, data.new(), data.values()
     return lambda: cache.add(next(keys), next(values))
 
 
@@ -123,6 +139,18 @@ def incr(data: Data) -> Call:
     return lambda: cache.incr(next(keys))
 
 
+@operation("decr")
+def decr(data: Data) -> Call:
+    cache, keys = data.cache, data.counters()
+    return lambda: cache.decr(next(keys))
+
+
+@operation("delete existing key", consumes=True)
+def delete_existing_key(data: Data) -> Call:
+    cache, keys = data.cache, iter(data.consumed())
+    return lambda: cache.delete(next(keys))
+
+
 @operation("get_many(100)", per=100)
 def get_many(data: Data) -> Call:
     cache, batches = data.cache, data.batches(100)
@@ -136,6 +164,12 @@ def set_many(data: Data) -> Call:
         [dict(zip(keys, values, strict=False)) for keys in data.batches(100)]
     )
     return lambda: cache.set_many(next(batches))
+
+
+@operation("delete_many(100)", per=100, consumes=True)
+def delete_many(data: Data) -> Call:
+    cache, batches = data.cache, iter([*batched(data.consumed(100), 100)])
+    return lambda: cache.delete_many(next(batches))
 
 
 OPERATIONS: dict[str, Operation] = {**CACHE, **orm.OPERATIONS}

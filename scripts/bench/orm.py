@@ -168,8 +168,13 @@ def upsert_miss(data: Items) -> Call:
     return lambda: objects.upsert(name=next(names), defaults={"v": next(numbers)})
 
 
-# The driver alone, which no ORM can beat: the limit of "update_or_create hit".
-@operation("raw UPDATE RETURNING", lacks=lacks_returning, unlogged=1)
+# The driver alone, which no ORM can beat.
+@operation(
+    "raw UPDATE RETURNING",
+    lacks=lacks_returning,
+    unlogged=1,
+    limit_of="update_or_create hit",
+)
 def raw_update_returning(data: Items) -> Call:
     from django.db import connection
 

@@ -39,9 +39,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench import options
 from bench.client import started
-from bench.compare import PATCHED, STOCK
 from bench.figures import aligned
 from bench.options import Reader
+from bench.variants import PATCHED, STOCK
 from databases.family import Unavailable
 from patchstack.errors import FINDINGS, OK, StackError
 from patchstack.progress import say, step

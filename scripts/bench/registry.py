@@ -7,10 +7,16 @@ from dataclasses import dataclass, field
 from itertools import count, cycle
 from typing import Any
 
+from bench.variants import PATCHED, STOCK
+
 type Call = Callable[[], object]
 type Prepare = Callable[[Any], Call]
 
 COUNTERS = 10
+
+
+def into_no_table(keys: list[str]) -> None:
+    raise RuntimeError("these keys belong to no table")
 
 
 def key(number: int) -> str:
@@ -27,7 +33,8 @@ def key(number: int) -> str:
 class Supply:
     """A filled table and endless supplies of its keys; part of one process.
 
-    ``store`` is what the calls go through: the cache, the model.
+    ``store`` is what the calls go through: the cache, the model. ``insert`` writes
+    rows for keys into the table.
     """
 
     store: Any
@@ -35,6 +42,7 @@ class Supply:
     seed: int
     calls: int = 0  # in the coming block
     added: list[str] = field(default_factory=list)
+    insert: Callable[[list[str]], None] = into_no_table
     keys: list[str] = field(init=False)
     _existing: Iterator[str] = field(init=False)
     _unused: Iterator[int] = field(init=False)
@@ -63,6 +71,12 @@ class Supply:
             [[next(self._existing) for _ in range(size)] for _ in range(self.calls)]
         )
 
+    def consumed(self, size: int = 1) -> list[str]:
+        """Return keys of rows made for the block, ``size`` for each of its calls."""
+        keys = self._fresh(self.calls * size)
+        self.insert(keys)
+        return keys
+
     def _fresh(self, number: int) -> list[str]:
         """Return keys that were never in the table; what is under them goes again."""
         keys = [key(next(self._unused)) for _ in range(number)]
@@ -80,8 +94,11 @@ class Operation:
 
     ``per`` is the number of entries that one call handles, ``table`` the kind of
     table it works on. ``lacks`` says why this Django or its database cannot do it,
-    nothing if it can; ``instead`` is the operation that a Django without it runs.
-    ``unlogged`` are the statements per call that go past Django's query log.
+    nothing if it can; ``instead`` is the operation that a stock Django without it
+    runs. ``unlogged`` are the statements per call that go past Django's query log.
+    ``sides`` are the variants that it is measured on, ``limit_of`` the operation
+    that cannot be faster than this one. One that ``consumes`` takes rows away that
+    are made for its calls.
     """
 
     name: str
@@ -91,6 +108,9 @@ class Operation:
     lacks: Callable[[Any], str] = nothing_lacks
     instead: str = ""
     unlogged: int = 0
+    sides: tuple[str, ...] = ()
+    limit_of: str = ""
+    consumes: bool = False
 
     def meant(self, lacking: Mapping[str, str]) -> str:
         """Return the operation to run where ``lacking`` (name → why) cannot be.
@@ -104,9 +124,10 @@ class Operation:
 class Operations(dict[str, Operation]):
     """The operations on one kind of table, by name."""
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, table: str, sides: tuple[str, ...] = (STOCK, PATCHED)) -> None:
         super().__init__()
         self._table = table
+        self._sides = sides
 
     def operation(
         self,
@@ -116,12 +137,27 @@ class Operations(dict[str, Operation]):
         lacks: Callable[[Any], str] = nothing_lacks,
         instead: str = "",
         unlogged: int = 0,
+        sides: tuple[str, ...] = (),
+        limit_of: str = "",
+        consumes: bool = False,
     ) -> Callable[[Prepare], Prepare]:
-        """Return the decorator that makes a function an operation."""
+        """Return the decorator that makes a function an operation.
+
+        Without ``sides`` it is measured on those of the table.
+        """
 
         def register(prepare: Prepare) -> Prepare:
             self[name] = Operation(
-                name, per, prepare, self._table, lacks, instead, unlogged
+                name=name,
+                per=per,
+                prepare=prepare,
+                table=self._table,
+                lacks=lacks,
+                instead=instead,
+                unlogged=unlogged,
+                sides=sides or self._sides,
+                limit_of=limit_of,
+                consumes=consumes,
             )
             return prepare
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from statistics import fmean
 
 from bench.client import started
-from bench.compare import PATCHED, STOCK
 from bench.figures import aligned
 from bench.traces import Trace
+from bench.variants import PATCHED, STOCK
 from patchstack.progress import say
 
 CHUNK = 10_000  # requests between two lines of progress

@@ -1,14 +1,18 @@
 """The tables that operations work on: made, filled, brought back to their rows."""
 
 from abc import ABC, abstractmethod
+from itertools import batched
 from typing import Any
 
 from bench import orm
-from bench.operations import DAY, VALUES, Data, value
+from bench.operations import DAY, Data
+from bench.peers import DATABASE_CACHE
 from bench.registry import Supply
+from bench.values import VALUES
 
 FILL_BATCH = 1_000
 REMOVE_BATCH = 100
+WRITE_BATCH = 100  # entries in one set_many()
 
 # What leaves a table as a long-lived one is: statistics there, nothing left to
 # write back in the middle of a measurement.
@@ -29,6 +33,8 @@ class Table(ABC):
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._columns: list[str] = []  # in lower case
+        self._samples: list[list[object]] = []
 
     @abstractmethod
     def create(self) -> None:
@@ -55,27 +61,34 @@ class Table(ABC):
         drop(self._connection, self.name)
         self.create()
         self.fill()
+        self.data.insert = self.insert
 
     def fill(self) -> None:
-        """Write every key of ``data`` into the empty table.
+        """Write every key of ``data`` into the empty table."""
+        if not self._samples:
+            self._samples = self._sampled()
+        self.insert(self.data.keys)
 
-        Django writes a few rows itself and they are copied under the other
-        keys: whatever columns and encodings it has, in seconds.
+    def insert(self, keys: list[str]) -> None:
+        """Write rows for new keys, and leave the table as a long-lived one is.
+
+        Django writes a few rows itself and they are copied under the keys:
+        whatever columns and encodings it has, in seconds.
         """
         from django.db import transaction
 
         connection = self._connection
-        columns, samples = self._samples()
+        columns = self._columns
         place = columns.index(self.key_column)
         insert = "INSERT INTO {} ({}) VALUES ({})".format(
             connection.ops.quote_name(self.name),
             ", ".join(map(connection.ops.quote_name, columns)),
             ", ".join(["%s"] * len(columns)),
         )
-        for start in range(0, self.data.rows, FILL_BATCH):
+        for batch in batched(keys, FILL_BATCH):
             rows = []
-            for number, key in enumerate(self.data.keys[start : start + FILL_BATCH]):
-                row = samples[number % VALUES].copy()
+            for number, key in enumerate(batch):
+                row = self._samples[number % VALUES].copy()
                 row[place] = self.stored(key)
                 rows.append(row)
             with transaction.atomic(), connection.cursor() as cursor:
@@ -98,8 +111,8 @@ class Table(ABC):
             self.clear()
             self.fill()
 
-    def _samples(self) -> tuple[list[str], list[list[object]]]:
-        """Return the columns to copy, in lower case, and a row for each value."""
+    def _sampled(self) -> list[list[object]]:
+        """Return a row for each value, that of the columns to copy."""
         rows = []
         for number in range(VALUES):
             self.write("sample", number)
@@ -111,11 +124,15 @@ class Table(ABC):
             self.remove(["sample"])
             row.pop(self.given_column, None)
             rows.append(row)
-        return list(rows[0]), [list(row.values()) for row in rows]
+        self._columns = list(rows[0])
+        return [list(row.values()) for row in rows]
 
 
 class CacheTable(Table):
-    """The table of a DatabaseCache; ``timeout`` in seconds, None for ever."""
+    """The table of a cache; ``timeout`` in seconds, None for ever.
+
+    ``values`` is the kind of its values, ``backend`` the class of the cache.
+    """
 
     name = "bench_cache"
     key_column = "cache_key"
@@ -128,24 +145,47 @@ class CacheTable(Table):
         seed: int,
         max_entries: int,
         timeout: int | None,
+        values: str,
+        backend: str = DATABASE_CACHE,
     ) -> None:
-        from django.core.cache.backends.db import DatabaseCache
+        from django.utils.module_loading import import_string
 
         super().__init__(connection)
         options = {"MAX_ENTRIES": max_entries}
-        self._cache = DatabaseCache(self.name, {"TIMEOUT": timeout, "OPTIONS": options})
-        self.data = Data(self._cache, rows, seed)
+        cache = import_string(backend)
+        self._cache = cache(self.name, {"TIMEOUT": timeout, "OPTIONS": options})
+        self.data = Data(self._cache, rows, seed, kind=values)
+
+    def make(self) -> None:
+        super().make()
+        # Else a hit would be measured that is none.
+        for key in self.data.keys[:1]:
+            if self._cache.get(key) != self.data.value(0):
+                raise RuntimeError("the cache does not find an entry that was copied")
 
     def create(self) -> None:
         from django.core.management import call_command
 
+        # What django-mysql puts into the migration that its docs ask for.
+        if sql := getattr(self._cache, "create_table_sql", None):
+            with self._connection.cursor() as cursor:
+                cursor.execute(sql.format(table_name=self.name))
+            return
         call_command("createcachetable", self.name, verbosity=0)
 
     def stored(self, key: str) -> str:
         return str(self._cache.make_key(key))
 
     def write(self, key: str, number: int) -> None:
-        self._cache.set(key, value(number), DAY)
+        self._cache.set(key, self.data.value(number), DAY)
+
+    def write_all(self) -> None:
+        """Make the table and let the cache itself write every key, none by copy."""
+        drop(self._connection, self.name)
+        self.create()
+        values = self.data.values()
+        for keys in batched(self.data.keys, WRITE_BATCH):
+            self._cache.set_many(dict(zip(keys, values, strict=False)), DAY)
 
     def remove(self, keys: list[str]) -> None:
         self._cache.delete_many(keys)

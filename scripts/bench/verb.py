@@ -1,46 +1,51 @@
 """Measure cache and ORM operations, stock and patched Django in one run.
 
 Both run in processes of their own, with their own databases holding the same
-rows, and take turns at each operation in every round. A table shows CPU and
-wall time per call (median and quartiles of the rounds), the ratio stock /
-patched, the exact mean number of statements, and how many calls ran a COUNT;
-then how much the time grows with the rows. Everything measured goes to a JSON
-file. CPU time is that of the Python process, so not a database server's.
+rows, and take turns at each operation in every round; on MariaDB and MySQL so
+does the cache of django-mysql, on stock Django. Tables show CPU and wall time
+per call (median and quartiles of the rounds), ratios, the mean number of
+statements, and how many calls ran a COUNT; then the time / that of the
+statement alone ("bare": what the patched cache sends, "raw": by the driver),
+and how much the time grows with the rows. All goes to a JSON file, too. CPU
+time is that of the Python process, so not a database server's.
 
-SQLite runs on files in the temporary folder ($TMPDIR), in WAL mode. A server
-gets a database per variant and number of rows, dropped at the end. --latency
-puts a proxy before it that adds that much to each round trip. What a database
-or the patched Django cannot do is left out; where stock has no upsert(), it
-runs update_or_create(). "in atomic" is a transaction per call.
+SQLite runs on files in $TMPDIR, in WAL mode. A server gets a database per
+variant and number of rows, dropped at the end. --latency puts a proxy before
+it. What a database or the patched Django cannot do is left out; if stock has
+no upsert(), it runs update_or_create(). "in atomic" is a transaction per call.
 
-  ./scripts/stack bench --quick
-  ./scripts/stack bench --db postgres --db mariadb --ops "set*,touch"
-  ./scripts/stack bench --rows 300 --max-entries 300 --ops "set new key"
+  ./scripts/stack bench --quick --db postgres --db mariadb --ops "set*,touch"
   ./scripts/stack bench --db postgres --latency 1 --ops "update_or_create*"
 
---replay sends recorded request streams (../shared/traces, or synthetic Zipf
-streams if they are absent, which the table then says) through the real cache
-backend, get and on a miss set, and shows the hit ratios.
+--size lets the caches write 10,000 entries (--rows) of each kind of values and
+shows the bytes on disk of their tables with the indexes, compacted. --replay
+sends recorded request streams (../shared/traces, or synthetic Zipf streams if
+they are absent, which the table says) through the real cache backend, get and
+on a miss set, and shows the hit ratios.
 
   ./scripts/stack bench --replay --traces web07,web12
 """
 
 import argparse
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bench import options
+from bench import options, size
 from bench.compare import LEGEND, QUICK, Comparison, Plan, compare
 from bench.operations import OPERATIONS, select
 from bench.options import Reader, names
 from bench.replay import KEYS, replay, table
 from bench.traces import TRACES, load
+from bench.values import KINDS, pickled
+from bench.variants import PATCHED, STOCK
 from patchstack.errors import OK, StackError
 from patchstack.progress import say
 
 if TYPE_CHECKING:
+    from databases.targets import Target
     from patchstack.project import Project
 
 HELP = "./scripts/stack bench --help"
@@ -52,16 +57,37 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--db", action="append", metavar="NAME", help="may be repeated; sqlite")
     add("--ops", metavar="NAMES", help=f"of: {', '.join(OPERATIONS)}; * is allowed")
     add("--rows", metavar="N,N", help="rows in the table; 1000,300000")
+    add("--values", choices=sorted(KINDS), help="of the cache; dict, 144 bytes")
     add("--max-entries", metavar="N", help="1000000, so that nothing is culled")
     add("--quick", action="store_true", help="fewer and shorter rounds")
-    add("--latency", metavar="MS", help="longer round trips to the server; 0")
+    add("--latency", metavar="MS", help="added to each round trip to the server; 0")
     add("--seed", metavar="N", default="1", help="of keys and of chance; 1")
     add("--json", metavar="FILE", help="results/bench-NAME.json")
+    add("--size", action="store_true", help="bytes on disk instead of times")
     add("--replay", action="store_true", help="hit ratios instead of times")
     add("--traces", metavar="NAMES", help=f"of: {', '.join(TRACES)}; web07,web12")
     add("--limit", metavar="N", help="first requests of each trace only")
     add("--share", metavar="PERCENT", help="MAX_ENTRIES in %% of distinct keys; 10")
     add("--keys", choices=sorted(KEYS), help="ids of the traces as keys; decimal")
+
+
+# Options that no other run has than that of times, and than --replay.
+OF_TIMES = ("ops", "max_entries", "quick", "latency")
+OF_REPLAY = ("traces", "limit", "share", "keys")
+
+
+def refuse(
+    args: argparse.Namespace, mode: str, others: Sequence[str], want: bool = False
+) -> None:
+    """Raise StackError if an option is there that does not go with a mode.
+
+    With ``want``: that goes with nothing else.
+    """
+    for name in others:
+        if getattr(args, name) not in (None, False):
+            goes = "goes" if want else "does not go"
+            option = name.replace("_", "-")
+            raise StackError(f"--{option} {goes} with --{mode}", HELP)
 
 
 def operation_names(text: str) -> list[str]:
@@ -75,24 +101,29 @@ def operation_names(text: str) -> list[str]:
     return [name.strip() for name in found if name.strip()]
 
 
+def whole_numbers(rows: str) -> tuple[int, ...]:
+    """Return the numbers of rows that are asked for, each once."""
+    found = tuple(dict.fromkeys(READ.whole(each, "--rows") for each in names(rows)))
+    if not found:
+        raise StackError("--rows: no number", HELP)
+    return found
+
+
 def plan(args: argparse.Namespace) -> Plan:
     """Return what the options ask for."""
     made = replace(
         QUICK if args.quick else Plan(), seed=READ.whole(args.seed, "--seed", 0)
     )
     if args.rows is not None:
-        rows = tuple(
-            dict.fromkeys(READ.whole(each, "--rows") for each in names(args.rows))
-        )
-        if not rows:
-            raise StackError("--rows: no number", HELP)
-        made = replace(made, rows=rows)
+        made = replace(made, rows=whole_numbers(args.rows))
     if args.max_entries is not None:
         limit = READ.whole(args.max_entries, "--max-entries")
         made = replace(made, max_entries=limit)
     if args.ops is not None:
         wished = tuple(each.name for each in select(operation_names(args.ops)))
         made = replace(made, operations=wished)
+    if args.values is not None:
+        made = replace(made, values=args.values)
     if args.latency is not None:
         made = replace(made, latency=READ.positive(args.latency, "--latency"))
     return made
@@ -102,68 +133,97 @@ def show(found: Comparison) -> str:
     """Return what a person reads at the end of a run."""
     plan = found.plan
     farther = f", round trips {plan.latency:g} ms longer" if plan.latency else ""
+    limits = [str(each) for each in found.limits()]
+    more = (found.peer_table(), found.notes(), limits, found.growth())
     parts = [
         f"{found.database} {found.database_version},"
+        f" values of {len(pickled(plan.values)):,} bytes pickled,"
         f" MAX_ENTRIES {plan.limit:,}, {plan.rounds} rounds{farther}",
         found.table(),
         LEGEND,
-        *("\n".join(lines) for lines in (found.notes(), found.growth()) if lines),
+        *("\n".join(lines) for lines in more if lines),
     ]
     return "\n\n".join(parts)
 
 
-def write(found: Comparison, path: Path, root: Path) -> None:
-    """Write the JSON file; StackError if that cannot be."""
-    options.write(found.to_json(), path, root)
-
-
 def run(args: argparse.Namespace, project: "Project") -> int:
     # Everything that can be wrong is looked at before the first tree is made.
-    wished = plan(args)
     if args.replay:
         return run_replay(args, project)
-    for name in ("traces", "limit", "share", "keys"):
-        if getattr(args, name) is not None:
-            raise StackError(f"--{name} goes with --replay", HELP)
+    refuse(args, "replay", OF_REPLAY, want=True)
+    if args.size:
+        return run_size(args, project)
+    wished = plan(args)
+    targets = READ.targets(args.db)
+    if wished.latency and any(target.family == "sqlite" for target in targets):
+        raise StackError("--latency: SQLite is not reached over a network", HELP)
+
+    def measure(url: str, **trees: Any) -> tuple[str, dict[str, Any]]:
+        found = compare(url=url, plan=wished, **trees)
+        return show(found), found.to_json()
+
+    return on_each(targets, measure, "bench", args, project)
+
+
+def run_size(args: argparse.Namespace, project: "Project") -> int:
+    refuse(args, "size", OF_TIMES)
+    rows = whole_numbers(args.rows) if args.rows is not None else (size.ROWS,)
+    values = tuple(KINDS) if args.values is None else (args.values,)
+    seed = READ.whole(args.seed, "--seed", 0)
+    targets = READ.targets(args.db)
+    for target in targets:
+        if target.family == "oracle":
+            raise StackError(f"--size: {target.name} is not measured", HELP)
+
+    def measure(url: str, **trees: Any) -> tuple[str, dict[str, Any]]:
+        found = size.measure(url=url, rows=rows, values=values, seed=seed, **trees)
+        return size.show(found), found.to_json()
+
+    return on_each(targets, measure, "bench-size", args, project)
+
+
+def on_each(
+    targets: Sequence["Target"],
+    measure: Callable[..., tuple[str, dict[str, Any]]],
+    name: str,
+    args: argparse.Namespace,
+    project: "Project",
+) -> int:
+    """Measure on each database; print the text and write the JSON of each.
+
+    ``name`` begins that of the JSON file. StackError, at the end, if a database
+    is not to be had.
+    """
     from databases.servers import running
     from databases.targets import Unavailable
     from patchstack import trees
 
-    targets = READ.targets(args.db)
-    if wished.latency and any(target.family == "sqlite" for target in targets):
-        raise StackError("--latency: SQLite is not reached over a network", HELP)
     if args.json is not None and len(targets) > 1:
         raise StackError("--json FILE goes with one --db", HELP)
     stock, patched = trees.stock(project), trees.patched(project)
+    ids = {STOCK: stock.name, PATCHED: patched.name}
     missing: list[tuple[str, Unavailable]] = []
     for target in targets:
         try:
             with running(target) as database:
-                done = compare(
-                    stock=stock,
-                    patched=patched,
-                    url=database.url,
-                    plan=wished,
-                    ids={"stock": stock.name, "patched": patched.name},
+                text, data = measure(
+                    database.url, stock=stock, patched=patched, ids=ids
                 )
         except Unavailable as error:
             say(f"{target.name}: not run: {error.reason}")
             missing.append((target.name, error))
             continue
-        print(show(done), end="\n\n", flush=True)
-        own = project.root / "results" / f"bench-{target.name}.json"
-        write(done, Path(args.json) if args.json else own, project.root)
+        print(text, end="\n\n", flush=True)
+        own = project.root / "results" / f"{name}-{target.name}.json"
+        options.write(data, Path(args.json) if args.json else own, project.root)
     if missing:
-        name, why = missing[0]
-        raise StackError(f"{name}: not run: {why.reason}", why.command)
+        lacking, why = missing[0]
+        raise StackError(f"{lacking}: not run: {why.reason}", why.command)
     return OK
 
 
 def run_replay(args: argparse.Namespace, project: "Project") -> int:
-    for name in ("db", "ops", "rows", "max_entries", "json", "quick", "latency"):
-        if getattr(args, name) not in (None, False):
-            option = name.replace("_", "-")
-            raise StackError(f"--{option} does not go with --replay", HELP)
+    refuse(args, "replay", ["size", "db", "rows", "values", "json", *OF_TIMES])
     seed = READ.whole(args.seed, "--seed", 0)
     limit = None if args.limit is None else READ.whole(args.limit, "--limit")
     share = READ.whole(args.share or "10", "--share") / 100

@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from bench import tables
-from bench.operations import OPERATIONS
+from bench.bare import NotBareError
+from bench.disk import on_disk
+from bench.operations import DAY, OPERATIONS
+from bench.peers import DATABASE_CACHE
 from bench.registry import Supply
 from bench.tables import CacheTable, ItemTable, Table
 
@@ -197,6 +200,16 @@ class Bench(Session):
         self._cache: CacheTable | None = None
         self._items: ItemTable | None = None
 
+    def import_error(self, backend: str) -> dict[str, str]:
+        """Say why a cache cannot be imported; nothing if it can."""
+        from django.utils.module_loading import import_string
+
+        try:
+            import_string(backend)
+        except Exception as error:
+            return {"why": " ".join(str(error).split())}
+        return {"why": ""}
+
     def prepare(
         self,
         rows: int,
@@ -204,16 +217,35 @@ class Bench(Session):
         timeout: int | None,
         seed: int,
         tables: Sequence[str] = ("cache",),
+        values: str = "dict",
+        backend: str = DATABASE_CACHE,
     ) -> dict[str, object]:
-        """Make and fill the tables: "cache", "orm"."""
+        """Make and fill the tables: "cache", "orm".
+
+        ``values`` and ``backend`` are those of the cache.
+        """
         random.seed(seed)
         if "cache" in tables:
-            self._cache = CacheTable(self._connection, rows, seed, max_entries, timeout)
+            self._cache = CacheTable(
+                self._connection, rows, seed, max_entries, timeout, values, backend
+            )
             self._cache.make()
         if "orm" in tables:
             self._items = ItemTable(self._connection, rows, seed)
             self._items.make()
         return {}
+
+    def unable(self, operations: Sequence[str]) -> dict[str, str]:
+        """Return those of the operations that cannot be on the tables, and why."""
+        found = {}
+        for name in operations:
+            table = self._table(name)
+            try:
+                OPERATIONS[name].prepare(table.data)
+            except NotBareError as error:
+                found[name] = str(error)
+            table.restore()
+        return found
 
     def run(self, operation: str, calls: int, seed: int) -> dict[str, int]:
         random.seed(seed)
@@ -228,6 +260,15 @@ class Bench(Session):
         found = counted(self._connection, table.data, operation, calls)
         table.restore()
         return found
+
+    def size(
+        self, rows: int, seed: int, values: str, backend: str = DATABASE_CACHE
+    ) -> dict[str, int]:
+        """Let the cache fill its table; the bytes of it on disk."""
+        random.seed(seed)
+        table = CacheTable(self._connection, rows, seed, 2 * rows, DAY, values, backend)
+        table.write_all()
+        return {"bytes": on_disk(self._connection, table.name)}
 
     def replay(self, keys: list[str]) -> dict[str, int]:
         """Get each key and set it on a miss; return the hits among them."""

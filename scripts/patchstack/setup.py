@@ -3,7 +3,9 @@
 requirements.lock is installed with its hashes checked. What was downloaded is
 kept in the user's cache, so that the next checkout needs no network.
 mysqlclient is built here and needs a compiler and MariaDB's or MySQL's client
-library; without them MariaDB and MySQL are reported as not run.
+library; without them MariaDB and MySQL are reported as not run. The caches of
+requirements-peers.lock, which the bench compares with, come without the Django
+that they depend on.
 """
 
 import argparse
@@ -17,8 +19,19 @@ from .errors import OK, StackError
 from .progress import say, step
 from .project import Project
 
+LOCKS = ("requirements.lock", "requirements-peers.lock")
 # Built from source, and wanted for two databases only.
 OPTIONAL = ("mysqlclient",)
+NOT_BUILT = (
+    "{name} was not built, so MariaDB and MySQL will not run ({why})\n"
+    "  next: apt-get install gcc pkg-config libmariadb-dev python3-dev"
+    " (macOS: brew install mariadb-connector-c pkgconf), then"
+    " ./scripts/stack setup --again"
+)
+NOT_FETCHED = (
+    "{name} was not fetched, so the bench will not compare with it ({why})\n"
+    "  next: connect to the network and run ./scripts/stack setup --again"
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -58,9 +71,11 @@ def pip(python: Path, *args: str) -> str | None:
 
 
 def install(project: Project, python: Path, wheels: Path) -> None:
-    """Install the lock into the environment of ``python``. Raise StackError."""
-    lock = blocks((project.root / "requirements.lock").read_text(encoding="utf-8"))
-    optional = {name: lock.pop(name) for name in OPTIONAL if name in lock}
+    """Install the locks into the environment of ``python``. Raise StackError."""
+    lock, peers = (
+        blocks((project.root / name).read_text(encoding="utf-8")) for name in LOCKS
+    )
+    optional = {name: lock.pop(name) for name in OPTIONAL if name in lock} | peers
     wheels.mkdir(parents=True, exist_ok=True)
     wanted = wheels / "wanted.txt"
     wanted.write_text("".join(lock.values()))
@@ -91,28 +106,24 @@ def install(project: Project, python: Path, wheels: Path) -> None:
     for name, text in optional.items():
         wanted = wheels / f"{name}.txt"
         wanted.write_text(text)
-        if not list(wheels.glob(f"{name}-*.whl")):
-            with step(f"building {name}"):
+        if not list(wheels.glob(f"{name.replace('-', '_')}-*.whl")):
+            with step(f"{'fetching' if name in peers else 'building'} {name}"):
                 why = pip(
                     python,
                     *("wheel", "--require-hashes", "--no-deps"),
                     *("--wheel-dir", str(wheels), "--requirement", str(wanted)),
                 )
             if why:
-                say(
-                    f"{name} was not built, so MariaDB and MySQL will not run ({why})\n"
-                    "  next: apt-get install gcc pkg-config libmariadb-dev python3-dev"
-                    " (macOS: brew install mariadb-connector-c pkgconf), then"
-                    " ./scripts/stack setup --again"
-                )
+                text = NOT_FETCHED if name in peers else NOT_BUILT
+                say(text.format(name=name, why=why))
                 continue
         pip(python, "install", *here, "--no-deps", name)
 
 
 def run(args: argparse.Namespace, project: Project) -> int:
-    lock = (project.root / "requirements.lock").read_bytes()
     stamp = project.venv / "installed-from"
-    wanted = hashlib.sha256(lock).hexdigest()
+    locks = b"".join((project.root / name).read_bytes() for name in LOCKS)
+    wanted = hashlib.sha256(locks).hexdigest()
     if not args.again and stamp.exists() and stamp.read_text() == wanted:
         return OK
     began = sys.executable

@@ -103,7 +103,7 @@ class Stress(Session):
 
     def cache(self, make: bool) -> dict[str, object]:
         """Use a cache on the table, which is made first if so wished."""
-        self._table = CacheTable(self._connection, 0, 0, MAX_ENTRIES, DAY)
+        self._table = CacheTable(self._connection, 0, 0, MAX_ENTRIES, DAY, "dict")
         if make:
             self._table.make()
         return {}

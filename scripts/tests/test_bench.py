@@ -11,17 +11,16 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench import figures, orm, traces, verb
+from bench import bare, disk, figures, options, orm, peers, size, traces, verb
 from bench.client import Worker, started
 from bench.compare import (
-    PATCHED,
     QUICK,
-    STOCK,
     Block,
     Comparison,
     Counted,
@@ -30,13 +29,16 @@ from bench.compare import (
     choose,
     compare,
 )
-from bench.operations import CACHE, OPERATIONS, Data, key, pickled_size, select
+from bench.operations import CACHE, OPERATIONS, Data, key, select
 from bench.replay import replay, table
 from bench.statements import mean_statements
+from bench.values import KINDS, VALUES, compressed_size, pickled
+from bench.variants import PATCHED, STOCK
 from patchstack import trees
 from patchstack.errors import USAGE, StackError
 from patchstack.project import Project
 
+PEER = "django-mysql"
 SQLITE = "sqlite:///:memory:"
 BACKEND = Path("django/core/cache/backends/db.py")
 QUERY = Path("django/db/models/query.py")
@@ -170,11 +172,71 @@ def test_growth_with_the_rows() -> None:
     ]
 
 
+def test_limits_and_what_one_side_did_not_run() -> None:
+    both = measured(1_000, [(100, 50), (110, 60)], "get hit")
+    alone = measured(1_000, [(1, 25), (1, 20)], "bare get")
+    alone = replace(
+        alone,
+        blocks={PATCHED: alone.blocks[PATCHED]},
+        counted={PATCHED: Counted(calls=100, statements=100, with_count=0)},
+        limit_of="get hit",
+    )
+    found = comparison(both, alone, measured(9_000, [(9, 9)], "get hit"))
+    (limit,) = found.limits()
+    assert (
+        str(limit) == "get hit / bare get, 1,000 rows, patched: CPU 2.50 x, wall 2.50 x"
+    )
+    cells = [cell.strip() for cell in found.markdown().splitlines()[3].split("|")[1:-1]]
+    assert cells == [
+        *("bare get", "1,000", "-", "22 [21 - 24]", "-"),
+        *("-", "45 [42 - 48]", "-", "- → 1", "- → 0 of 100"),
+    ]
+    data = json.loads(json.dumps(found.to_json()))
+    assert data["results"][1]["cpu_ratio"] is data["results"][1]["wall_ratio"] is None
+    assert set(data["results"][1]["wall_us"]) == {PATCHED}
+    assert data["limits"] == [
+        {
+            "operation": "get hit",
+            "limit": "bare get",
+            "rows": 1_000,
+            "variant": PATCHED,
+            "cpu_ratio": 2.5,
+            "wall_ratio": 2.5,
+        }
+    ]
+
+
+def test_peers_as_a_table_and_as_json() -> None:
+    one = measured(1_000, [(100, 50), (110, 50)])
+    one = replace(
+        one,
+        blocks={**one.blocks, PEER: one.blocks[STOCK]},
+        counted={**one.counted, PEER: one.counted[STOCK]},
+    )
+    found = replace(
+        comparison(one, measured(1_000, [(9, 9)], "get_or_create hit")),
+        peers={PEER: "4.19.0"},
+    )
+    head, table = found.peer_table()
+    assert head == f"The same on stock Django with {PEER} 4.19.0:"
+    (line,) = table.splitlines()[2:]
+    assert [cell.strip() for cell in line.split("  ") if cell.strip()] == [
+        *("touch", "1,000", PEER, "105 [102 - 108]", "2.10 x"),
+        *("210 [205 - 215]", "2.10 x", "5"),
+    ]
+    data = json.loads(json.dumps(found.to_json()))
+    assert data["peers"] == {PEER: "4.19.0"}
+    ratios = {"cpu_ratio": 2.1, "wall_ratio": 2.1}
+    assert data["results"][0]["peers"] == {PEER: pytest.approx(ratios)}
+    assert data["results"][0]["wall_us"][PEER]["median"] == 210
+    assert comparison(one).peer_table() == []
+
+
 def test_json_holds_every_round_and_the_medians() -> None:
     found = comparison(measured(1_000, [(100, 50), (110, 50)]))
     data = json.loads(json.dumps(found.to_json()))
     assert data["options"]["max_entries"] == 1_000_000
-    assert data["options"]["value_bytes"] == pickled_size() == 144
+    assert data["options"]["value_bytes"] == len(pickled("dict")) == 144
     (result,) = data["results"]
     assert [block["cpu_ns"] for block in result["blocks"][STOCK]] == [
         1_000_000,
@@ -184,6 +246,19 @@ def test_json_holds_every_round_and_the_medians() -> None:
     assert result["cpu_ratio"] == pytest.approx(2.1)
     assert result["mean_statements"] == {STOCK: 5, PATCHED: 4.01}
     assert result["counted"][PATCHED]["with_count"] == 1
+
+
+# Values
+
+
+def test_values_differ_and_pages_are_as_real_ones() -> None:
+    for kind, make in KINDS.items():
+        values = {pickled(kind, number) for number in range(VALUES)}
+        assert len(values) == VALUES
+        assert make(1) == make(1 + VALUES)
+    for number in range(VALUES):
+        assert 8_000 < len(pickled("page", number)) < 10_000
+        assert 1_200 < compressed_size("page", number) < 2_000
 
 
 # Operations
@@ -218,6 +293,30 @@ def test_keys_of_an_operation_are_reproducible_and_do_not_meet() -> None:
     assert not {*one.new()} & {*fresh}
 
 
+def test_rows_to_delete_are_made_for_each_call() -> None:
+    class Cache(set[str]):
+        delete = set.remove
+
+        def delete_many(self, keys: Sequence[str]) -> None:
+            assert len(keys) == 100
+            for one in keys:
+                self.remove(one)
+
+    for name, each in CACHE.items():
+        if not each.consumes:
+            continue
+        cache = Cache()
+        data = Data(cache, 50, seed=1, calls=4, insert=cache.update)
+        call = OPERATIONS[name].prepare(data)
+        assert cache == {*data.added}
+        assert len(cache) == 4 * each.per
+        for left in (3, 2, 1, 0):
+            call()
+            assert len(cache) == left * each.per
+    with pytest.raises(RuntimeError, match="belong to no table"):
+        Data(None, 50, seed=1, calls=4).consumed()
+
+
 def test_the_operations_of_the_cache_come_first() -> None:
     assert list(OPERATIONS) == [*CACHE, *orm.OPERATIONS]
     tables = {name: each.table for name, each in OPERATIONS.items()}
@@ -250,9 +349,10 @@ def test_choose_by_what_a_django_lacks() -> None:
         "upsert hit": "update_or_create hit",
         "upsert miss": "update_or_create miss",
     }
-    upsert = OPERATIONS["upsert hit"]
-    assert found.runs(upsert, STOCK) == "update_or_create hit"
-    assert found.runs(upsert, PATCHED) == "upsert hit"
+    assert found.runs["upsert hit"] == {
+        STOCK: "update_or_create hit",
+        PATCHED: "upsert hit",
+    }
     # Both without upsert() would compare stock's way with itself.
     no_raw = {"raw UPDATE RETURNING": "no RETURNING"}
     found = choose(operations, {STOCK: no_upsert | no_raw, PATCHED: no_upsert})
@@ -260,7 +360,30 @@ def test_choose_by_what_a_django_lacks() -> None:
     assert found.instead == {}
     assert found.skipped == no_upsert | no_raw
     with pytest.raises(StackError, match="nothing to measure: upsert hit: no upsert"):
-        choose([upsert], {STOCK: {}, PATCHED: no_upsert})
+        choose([OPERATIONS["upsert hit"]], {STOCK: {}, PATCHED: no_upsert})
+
+
+def test_choose_what_is_measured_on_one_side_only() -> None:
+    found = choose(select(["get hit", "bare get"]), {STOCK: {}, PATCHED: {}})
+    assert found.runs == {
+        "get hit": {STOCK: "get hit", PATCHED: "get hit"},
+        "bare get": {PATCHED: "bare get"},
+    }
+    assert found.instead == found.skipped == {}
+
+
+def test_a_peer_runs_what_it_can() -> None:
+    operations = select(["touch", "incr", "bare get", "get_or_create hit"])
+    lacking = {STOCK: {}, PATCHED: {}, PEER: {"incr": "it has no numbers"}}
+    found = choose(operations, lacking)
+    assert {name: set(runs) for name, runs in found.runs.items()} == {
+        "bare get": {PATCHED},
+        "touch": {STOCK, PATCHED, PEER},
+        "incr": {STOCK, PATCHED},
+        "get_or_create hit": {STOCK, PATCHED},
+    }
+    assert found.tables(PEER) == ["cache"]
+    assert found.tables(STOCK) == ["cache", "orm"]
 
 
 # Traces
@@ -339,6 +462,7 @@ def test_options_make_the_plan() -> None:
     )
     wished = Plan(rows=(10, 20), max_entries=30, operations=("touch",), seed=5)
     assert verb.plan(arguments("--latency=.5")) == Plan(latency=0.5)
+    assert verb.plan(arguments("--values=page")) == Plan(values="page")
     assert made == wished
     assert made.limit == 30
     assert Plan(rows=(2_000_000,)).limit == 4_000_000
@@ -361,10 +485,15 @@ def test_options_make_the_plan() -> None:
         (["--replay", "--limit", "0"], "--limit: 0 is less than 1"),
         (["--replay", "--share", "x"], "--share: 'x' is not a whole number"),
         (["--replay", "--max-entries", "5"], "--max-entries does not go with --replay"),
+        (["--replay", "--size"], "--size does not go with --replay"),
+        (["--size", "--ops", "touch"], "--ops does not go with --size"),
+        (["--size", "--rows", "0"], "--rows: 0 is less than 1"),
+        (["--size", "--db", "oracle"], "--size: oracle is not measured"),
         (["--latency", "fast"], "--latency: 'fast' is not a number"),
         (["--latency", "-1"], "--latency: -1 is not greater than zero"),
         (["--latency", "1"], "--latency: SQLite is not reached over a network"),
         (["--replay", "--latency", "1"], "--latency does not go with --replay"),
+        (["--replay", "--values", "page"], "--values does not go with --replay"),
         (["--replay", "--quick"], "--quick does not go with --replay"),
     ],
 )
@@ -378,9 +507,9 @@ def test_wrong_options(tmp_path: Path, words: list[str], message: str) -> None:
 
 def test_a_json_file_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    found = comparison(measured(1_000, [(100, 50)]))
+    data = comparison(measured(1_000, [(100, 50)])).to_json()
     with pytest.raises(StackError, match="cannot be written"):
-        verb.write(found, tmp_path / "file" / "bench.json", tmp_path)
+        options.write(data, tmp_path / "file" / "bench.json", tmp_path)
 
 
 # Workers
@@ -394,7 +523,7 @@ def test_statements_of_stock_and_of_another_django(stock: Path, altered: Path) -
         "incr": 6,
         "set_many(100)": 500,
     }
-    assert mean_statements(altered, ["touch", "add*"], calls=10) == {
+    assert mean_statements(altered, ["touch", "add ex*"], calls=10) == {
         "add existing key": 4,
         "touch": 4,
     }
@@ -403,7 +532,9 @@ def test_statements_of_stock_and_of_another_django(stock: Path, altered: Path) -
 def test_every_operation_does_what_its_name_says(worker: Worker) -> None:
     worker.ask("prepare", rows=200, max_entries=1_000, timeout=60, seed=1)
     statements = {}
-    for name in CACHE:
+    for name, each in CACHE.items():
+        if STOCK not in each.sides:
+            continue
         found = worker.ask("statements", operation=name, calls=4, seed=1)
         statements[name] = found["statements"] / 4
         block = worker.ask("run", operation=name, calls=4, seed=1)
@@ -413,14 +544,96 @@ def test_every_operation_does_what_its_name_says(worker: Worker) -> None:
     assert statements == {
         "get hit": 1,
         "get miss": 1,
+        "has_key": 1,
         "set existing key": 5,
         "set new key": 5,
         "add existing key": 5,
+        "add new key": 5,
         "touch": 5,
         "incr": 6,
+        "decr": 6,
+        "delete existing key": 1,
         "get_many(100)": 1,
         "set_many(100)": 500,
+        "delete_many(100)": 1,
     }
+
+
+def test_bare_statements(stock: Path, tmp_path: Path) -> None:
+    tree = trees.copied(stock, tmp_path)
+    with (tree / BACKEND).open("a", encoding="utf-8") as backend:
+        backend.write(ONE_STATEMENT)
+    plan = replace(
+        QUICK,
+        rows=(60,),
+        operations=("get hit", "bare*", "set existing key"),
+        rounds=2,
+        block=0.001,
+        counted_calls=40,
+    )
+    found = compare(stock=stock, patched=tree, plan=plan)
+    counted = {each.operation: each.counted for each in found.measured}
+    assert {name: set(each) for name, each in counted.items()} == {
+        "get hit": {STOCK, PATCHED},
+        "bare get": {PATCHED},
+        "set existing key": {STOCK, PATCHED},
+        "bare set": {PATCHED},
+    }
+    assert counted["bare get"][PATCHED].mean == counted["bare set"][PATCHED].mean == 1
+    assert [(each.operation, each.variant) for each in found.limits()] == [
+        ("get hit", PATCHED),
+        ("set existing key", PATCHED),
+    ]
+    assert "get hit / bare get, 60 rows, patched: CPU" in verb.show(found)
+
+
+def test_a_limit_that_is_none_is_left_out(stock: Path) -> None:
+    plan = replace(
+        QUICK,
+        rows=(9,),
+        operations=("bare*",),
+        rounds=1,
+        block=0.001,
+        counted_calls=1,
+    )
+    found = compare(stock=stock, patched=stock, plan=plan)
+    assert [each.operation for each in found.measured] == ["bare get"]
+    why = "the call sends 4 statements, not one"
+    assert found.skipped == {"bare set": why}
+    assert f"bare set: not run: {why}" in verb.show(found)
+    with pytest.raises(StackError, match=f"nothing to measure: bare set: {why}"):
+        compare(
+            stock=stock, patched=stock, plan=replace(plan, operations=("bare set",))
+        )
+
+
+# A set() that sends one statement, after some of which it counts.
+ONE_STATEMENT = """
+class DatabaseCache(DatabaseCache):
+    def set(self, key, value, timeout=DEFAULT_TIMEOUT, version=None):
+        self.sets = getattr(self, "sets", 0) + 1
+        with connections["default"].cursor() as cursor:
+            cursor.execute(
+                f"REPLACE INTO {self._table} VALUES (%s, %s, '2099-01-01')",
+                [self.make_key(key), base64.b64encode(pickle.dumps(value)).decode()],
+            )
+            if self.sets % 7 == 0:
+                cursor.execute(f"SELECT COUNT(*) FROM {self._table}")
+"""
+
+
+def test_a_statement_for_another_key() -> None:
+    sent = bare.Sent("…", (":1:a", "value", ":1:a"), False, ":1:a", ":1:{}".format)
+    assert sent.with_key("b") == [":1:b", "value", ":1:b"]
+    assert sent.with_key("value") == [":1:value", "value", ":1:value"]
+
+
+def test_a_call_of_several_statements_has_no_bare_one(worker: Worker) -> None:
+    worker.ask("prepare", rows=60, max_entries=100, timeout=60, seed=1)
+    found = worker.ask("statements", operation="bare get", calls=5, seed=1)
+    assert found["statements"] == 5
+    with pytest.raises(StackError, match="sends 4 statements, not one"):
+        worker.ask("run", operation="bare set", calls=5, seed=1)
 
 
 # Research on stock Django 6.1, BEGIN and COMMIT counted.
@@ -517,9 +730,11 @@ def test_the_table_has_its_rows_again_after_a_block(
             (found,) = connection.execute("SELECT COUNT(*) FROM bench_cache").fetchone()
         return int(found)
 
-    worker.ask("prepare", rows=1_234, max_entries=2_000, timeout=60, seed=1)
+    options = {"max_entries": 2_000, "timeout": 60, "seed": 1, "values": "page"}
+    worker.ask("prepare", rows=1_234, **options)
     assert rows() == 1_234
-    for name in ("set new key", "incr", "set_many(100)"):
+    names = "set new key,add new key,incr,decr,set_many(100),delete*"
+    for name in [each.name for each in select(verb.operation_names(names))]:
         worker.ask("run", operation=name, calls=20, seed=1)
         assert rows() == 1_234
 
@@ -646,6 +861,58 @@ def test_orm_operations_on_a_server_farther_away(stock: Path, name: str) -> None
     assert "upsert hit: not run: this Django has no QuerySet.upsert()" in shown
 
 
+def test_a_peer_takes_turns_with_both(stock: Path) -> None:
+    from databases.servers import running
+    from databases.targets import Unavailable, resolve
+
+    if find_spec("django_mysql") is None:
+        pytest.skip(f"{PEER} is not installed; ./scripts/stack setup")
+    plan = replace(
+        QUICK,
+        rows=(30,),
+        operations=("get*", "*add*", "touch", "*cr", "has*", "delete*", "set*"),
+        values="page",
+        rounds=2,
+        block=0.001,
+        counted_calls=3,
+    )
+    try:
+        with running(resolve("mariadb")) as server:
+            found = compare(stock=stock, patched=stock, url=server.url, plan=plan)
+    except Unavailable as error:
+        pytest.skip(f"{error.reason}; {error.command}")
+    assert set(found.peers) == {PEER}
+    for each in found.measured:
+        assert (PEER in each.counted) == (each.operation in CACHE)
+        if each.operation in CACHE:
+            assert len(each.blocks[PEER]) == len(each.blocks[STOCK]) == 2
+            # One that culls, by chance, deletes and counts before.
+            assert each.counted[PEER].mean <= 3
+    assert f"with {PEER} 4" in verb.show(found)
+
+
+def test_a_peer_that_cannot_be_imported(
+    stock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = peers.Peer(PEER, "nowhere.Cache", ("SQLite",))
+    monkeypatch.setattr(peers, "PEERS", (nowhere,))
+    plan = replace(
+        QUICK,
+        rows=(5,),
+        operations=("touch",),
+        rounds=1,
+        block=0.001,
+        counted_calls=1,
+    )
+    found = compare(stock=stock, patched=stock, plan=plan)
+    why = "No module named 'nowhere'; ./scripts/stack setup installs it"
+    assert found.absent == found.to_json()["absent"] == {PEER: why}
+    assert found.peers == {}
+    assert f"{PEER}: not run: {why}" in verb.show(found)
+    sizes = size.measure(stock=stock, patched=stock, url=SQLITE, rows=(5,))
+    assert f"{PEER}: not run: {why}" in size.show(sizes)
+
+
 def test_upsert_against_what_stock_has(altered: Path, stock: Path) -> None:
     code = (altered / QUERY).read_text("utf-8")
     with_upsert = code.replace(
@@ -676,6 +943,80 @@ def test_upsert_against_what_stock_has(altered: Path, stock: Path) -> None:
     }
     assert "upsert hit: stock runs update_or_create hit" in verb.show(found)
     assert found.to_json()["instead"] == found.instead
+
+
+def test_sizes_as_a_table_and_as_json() -> None:
+    head = comparison(measured(1, [(1, 1)]))
+    found = size.Sizes(
+        database="SQLite",
+        database_version="3.45",
+        date=head.date,
+        machine={},
+        django={},
+        ids={},
+        sizes=[size.Size("dict", 1_000, {STOCK: 300_000, PATCHED: 200_000})],
+    )
+    assert found.table().splitlines()[-1].split() == [
+        *("dict", "144", "1,000", "300,000", "200,000", "1.50", "x", "300", "200")
+    ]
+    data = json.loads(json.dumps(found.to_json()))
+    assert data["database"] == {"name": "SQLite", "version": "3.45"}
+    assert data["sizes"] == [
+        {
+            "values": "dict",
+            "rows": 1_000,
+            "bytes": {STOCK: 300_000, PATCHED: 200_000},
+            "value_bytes": 144,
+            "value_bytes_zlib": compressed_size("dict"),
+            "ratio": 1.5,
+        }
+    ]
+
+
+@pytest.mark.parametrize("name", ["sqlite", "postgres", "mariadb", "mysql"])
+def test_size_of_the_table_that_the_cache_wrote(stock: Path, name: str) -> None:
+    from databases.servers import running
+    from databases.targets import Unavailable, resolve
+
+    try:
+        with running(resolve(name)) as server:
+            found = size.measure(
+                stock=stock, patched=stock, url=server.url, rows=(100, 400)
+            )
+    except Unavailable as error:
+        pytest.skip(f"{error.reason}; {error.command}")
+    at = {(each.values, each.rows): each.bytes[STOCK] for each in found.sizes}
+    for (kind, rows), length in at.items():
+        # PostgreSQL compresses long values.
+        least = compressed_size(kind) if kind == "page" else len(pickled(kind))
+        assert rows * least < length
+    assert at["page", 400] > at["page", 100] > at["dict", 100]
+    assert at["page", 400] > at["dict", 400] > at["dict", 100]
+    for peer in found.peers:
+        # It compresses pages.
+        assert found.sizes[-1].bytes[peer] < at["page", 400]
+    shown = size.show(found)
+    assert found.database in shown
+    assert f"{at['page', 400]:,}" in shown
+
+
+def test_size_without_dbstat() -> None:
+    class Cursor:
+        """Of an SQLite whose list of compile options is empty."""
+
+        def __init__(self) -> None:
+            connection = sqlite3.connect(":memory:")
+            self._cursor = connection.executescript("CREATE TABLE t (a); VACUUM;")
+
+        def execute(self, sql: str, params: Sequence[str] = ()) -> None:
+            sql = sql.replace("pragma_compile_options", "(SELECT 0 compile_options)")
+            self._cursor.execute(sql.replace("%s", "?"), params)
+
+        def fetchone(self) -> Any:
+            return self._cursor.fetchone()
+
+    # The page of the schema and that of the table.
+    assert disk.sqlite_bytes(Cursor(), "t") == 2 * 4_096
 
 
 def stock_hits(keys: Sequence[int], limit: int) -> int:

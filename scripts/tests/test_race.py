@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bench import race as verb
-from bench.compare import PATCHED, STOCK
 from bench.race import MODES, Errors, Mode, Plan, Race, Side, chosen, race, show
 from bench.race_worker import hammer, keys_of, start_of
+from bench.variants import PATCHED, STOCK
 from databases.servers import running
 from databases.targets import Unavailable, resolve
 from patchstack import trees

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.compare import PATCHED, STOCK
+from bench.variants import PATCHED, STOCK
 from patchstack import trees
 from patchstack.cli import VERBS
 from patchstack.errors import FINDINGS, USAGE, StackError
