@@ -57,8 +57,13 @@ class Mixer:
         self._calls = [call for call, weight in calls for _ in range(weight)]
 
     def step(self) -> None:
-        """Make one call; what it raises is for the caller."""
-        self._chance.choice(self._calls)()
+        """Make one call; what it raises is for the caller, with the call as a note."""
+        call = self._chance.choice(self._calls)
+        try:
+            call()
+        except Exception as error:
+            error.add_note(call.__name__.strip("_"))
+            raise
         self.calls += 1
 
     def _key(self) -> str:

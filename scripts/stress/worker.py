@@ -45,7 +45,8 @@ def attempt[T](errors: Errors, call: Callable[[], T], otherwise: T) -> T:
     try:
         return call()
     except Exception as error:
-        errors[type(error).__name__, start_of(error)] += 1
+        kind = " ".join([*getattr(error, "__notes__", ()), type(error).__name__])
+        errors[kind, start_of(error)] += 1
         return otherwise
 
 
