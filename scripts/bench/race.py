@@ -44,9 +44,10 @@ from bench.options import Reader
 from bench.variants import PATCHED, STOCK
 from databases.family import Unavailable
 from patchstack.errors import FINDINGS, OK, StackError
-from patchstack.progress import say, step
+from patchstack.progress import step
 
 if TYPE_CHECKING:
+    from databases.servers import Database
     from databases.targets import Target
     from patchstack.project import Project
 
@@ -382,30 +383,26 @@ def run(args: argparse.Namespace, project: "Project") -> int:
     # Everything that can be wrong is looked at before the first tree is made.
     wished = plan(args)
     asked = chosen(READ.targets(args.db), args.mode or ())
-    from databases.servers import running
+    from databases.servers import on_each, require
     from patchstack import trees
 
     stock, patched = trees.stock(project), trees.patched(project)
     races: list[Race] = []
-    missing: list[tuple[str, Unavailable]] = []
-    for target, its_modes in asked:
-        if not its_modes:
-            continue
-        try:
-            with running(target) as database:
-                for mode in its_modes:
-                    done = race(
-                        stock=stock,
-                        patched=patched,
-                        url=database.url,
-                        database=target.name,
-                        mode=mode,
-                        plan=wished,
-                    )
-                    races.append(done)
-        except Unavailable as error:
-            say(f"{target.name}: not run: {error.reason}")
-            missing.append((target.name, error))
+    modes_of = {target: its_modes for target, its_modes in asked if its_modes}
+
+    def do(target: "Target", database: "Database") -> None:
+        for mode in modes_of[target]:
+            done = race(
+                stock=stock,
+                patched=patched,
+                url=database.url,
+                database=target.name,
+                mode=mode,
+                plan=wished,
+            )
+            races.append(done)
+
+    missing = on_each(modes_of, do)
     findings = [line for each in races for line in each.findings()]
     if races:
         print(show(races), *findings, sep="\n", flush=True)
@@ -414,7 +411,5 @@ def run(args: argparse.Namespace, project: "Project") -> int:
         options.write(data(races, wished, ids), Path(args.json), project.root)
     if findings:
         return FINDINGS
-    if missing:
-        name, why = missing[0]
-        raise StackError(f"{name}: not run: {why.reason}", why.command)
+    require(missing)
     return OK

@@ -162,6 +162,14 @@ class Race(Session):
         return summary(*together(act, threads, names, seconds, seed))
 
 
+def listed(errors: Counter[tuple[str, str]]) -> list[dict[str, object]]:
+    """Return counted exceptions, by class and start of the message, for an answer."""
+    return [
+        {"kind": kind, "message": message, "count": count}
+        for (kind, message), count in errors.most_common()
+    ]
+
+
 def summary(tallies: list[Tally], took: float) -> dict[str, Any]:
     """Return what all threads saw together, beside what the table holds."""
     from django.db.models import Max, Sum
@@ -179,10 +187,7 @@ def summary(tallies: list[Tally], took: float) -> dict[str, Any]:
         "max_id": found["last"],
         "created_twice": sorted(key for key in created if created[key] > 1),
         "created_never": sorted(names - {key for key in created if created[key]}),
-        "errors": [
-            {"kind": kind, "message": message, "count": count}
-            for (kind, message), count in errors.most_common()
-        ],
+        "errors": listed(errors),
     }
 
 

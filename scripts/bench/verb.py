@@ -42,9 +42,9 @@ from bench.traces import TRACES, load
 from bench.values import KINDS, pickled
 from bench.variants import PATCHED, STOCK
 from patchstack.errors import OK, StackError
-from patchstack.progress import say
 
 if TYPE_CHECKING:
+    from databases.servers import Database
     from databases.targets import Target
     from patchstack.project import Project
 
@@ -162,7 +162,7 @@ def run(args: argparse.Namespace, project: "Project") -> int:
         found = compare(url=url, plan=wished, **trees)
         return show(found), found.to_json()
 
-    return on_each(targets, measure, "bench", args, project)
+    return measure_each(targets, measure, "bench", args, project)
 
 
 def run_size(args: argparse.Namespace, project: "Project") -> int:
@@ -179,10 +179,10 @@ def run_size(args: argparse.Namespace, project: "Project") -> int:
         found = size.measure(url=url, rows=rows, values=values, seed=seed, **trees)
         return size.show(found), found.to_json()
 
-    return on_each(targets, measure, "bench-size", args, project)
+    return measure_each(targets, measure, "bench-size", args, project)
 
 
-def on_each(
+def measure_each(
     targets: Sequence["Target"],
     measure: Callable[..., tuple[str, dict[str, Any]]],
     name: str,
@@ -194,31 +194,21 @@ def on_each(
     ``name`` begins that of the JSON file. StackError, at the end, if a database
     is not to be had.
     """
-    from databases.servers import running
-    from databases.targets import Unavailable
+    from databases.servers import on_each, require
     from patchstack import trees
 
     if args.json is not None and len(targets) > 1:
         raise StackError("--json FILE goes with one --db", HELP)
     stock, patched = trees.stock(project), trees.patched(project)
     ids = {STOCK: stock.name, PATCHED: patched.name}
-    missing: list[tuple[str, Unavailable]] = []
-    for target in targets:
-        try:
-            with running(target) as database:
-                text, data = measure(
-                    database.url, stock=stock, patched=patched, ids=ids
-                )
-        except Unavailable as error:
-            say(f"{target.name}: not run: {error.reason}")
-            missing.append((target.name, error))
-            continue
+
+    def do(target: "Target", database: "Database") -> None:
+        text, data = measure(database.url, stock=stock, patched=patched, ids=ids)
         print(text, end="\n\n", flush=True)
         own = project.root / "results" / f"{name}-{target.name}.json"
         options.write(data, Path(args.json) if args.json else own, project.root)
-    if missing:
-        lacking, why = missing[0]
-        raise StackError(f"{lacking}: not run: {why.reason}", why.command)
+
+    require(on_each(targets, do))
     return OK
 
 

@@ -10,7 +10,7 @@ import dataclasses
 import secrets
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +73,30 @@ class Database:
             "STACK_DATABASE_URL": self.url,
             "STACK_DATABASE_NAME": f"django_{secrets.token_hex(4)}",
         }
+
+
+def on_each(
+    targets: Iterable[Target], do: Callable[[Target, Database], object]
+) -> dict[str, Unavailable]:
+    """Do something with each database; return why others are not to be had, by name.
+
+    Unavailable may also be what ``do`` raises.
+    """
+    missing = {}
+    for target in targets:
+        try:
+            with running(target) as database:
+                do(target, database)
+        except Unavailable as error:
+            say(f"{target.name}: not run: {error.reason}")
+            missing[target.name] = error
+    return missing
+
+
+def require(missing: Mapping[str, Unavailable]) -> None:
+    """Raise StackError, with the next command, if a database was not to be had."""
+    for name, why in missing.items():
+        raise StackError(f"{name}: not run: {why.reason}", why.command)
 
 
 @contextlib.contextmanager

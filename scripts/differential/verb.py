@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.options import Reader, write
-from databases.family import Unavailable
 from differential.check import Report, check, corpus
 from differential.plants import PLANTS, Plant, planted
 from differential.scenario import Scenario
@@ -37,6 +36,7 @@ from patchstack.progress import say, step
 
 if TYPE_CHECKING:
     from databases.servers import Database
+    from databases.targets import Target
     from patchstack.project import Project
 
 HELP = "./scripts/stack fuzz --help"
@@ -156,7 +156,7 @@ def run(args: argparse.Namespace, project: "Project") -> int:
     seed = READ.whole(args.seed, "--seed", 0)
     known = corpus() if args.replay is None else read(Path(args.replay))
     plants = None if args.plant is None else chosen(args.plant)
-    from databases.servers import running
+    from databases.servers import on_each, require
 
     plan = Plan(
         stock=trees.stock(project),
@@ -166,20 +166,16 @@ def run(args: argparse.Namespace, project: "Project") -> int:
         seed=seed,
     )
     good = True
-    missing: list[tuple[str, Unavailable]] = []
-    for target in targets:
-        try:
-            with running(target) as database:
-                if plants is None:
-                    good &= compare(plan, database, project)
-                else:
-                    good &= try_plants(plan, database, plants)
-        except Unavailable as error:
-            say(f"{target.name}: not run: {error.reason}")
-            missing.append((target.name, error))
+
+    def do(_: "Target", database: "Database") -> None:
+        nonlocal good
+        if plants is None:
+            good &= compare(plan, database, project)
+        else:
+            good &= try_plants(plan, database, plants)
+
+    missing = on_each(targets, do)
     if not good:
         return FINDINGS
-    if missing:
-        name, why = missing[0]
-        raise StackError(f"{name}: not run: {why.reason}", why.command)
+    require(missing)
     return OK

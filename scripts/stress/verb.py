@@ -38,12 +38,13 @@ from bench import options
 from bench.figures import aligned
 from bench.options import Reader
 from bench.variants import PATCHED, STOCK
-from databases.family import Unavailable
-from patchstack.errors import FINDINGS, OK, StackError
-from patchstack.progress import say, step
+from patchstack.errors import FINDINGS, OK
+from patchstack.progress import step
 from stress.phases import PHASES, Outcome, Plan, crew
 
 if TYPE_CHECKING:
+    from databases.servers import Database
+    from databases.targets import Target
     from patchstack.project import Project
 
 HELP = "./scripts/stack stress --help"
@@ -177,23 +178,19 @@ def run(args: argparse.Namespace, project: "Project") -> int:
     wished = plan(args)
     targets = READ.targets(args.db, ABLE)
     phases = [name for name in PHASES if name in (args.phase or PHASES)]
-    from databases.servers import running
+    from databases.servers import on_each, require
     from patchstack import trees
 
     variant = STOCK if args.stock else PATCHED
     tree = trees.stock(project) if args.stock else trees.patched(project)
     runs: list[Run] = []
-    missing: dict[str, Unavailable] = {}
-    for target in targets:
-        try:
-            with running(target) as database:
-                done = stress(tree, database.url, target.name, variant, phases, wished)
-        except Unavailable as error:
-            say(f"{target.name}: not run: {error.reason}")
-            missing[target.name] = error
-            continue
+
+    def do(target: "Target", database: "Database") -> None:
+        done = stress(tree, database.url, target.name, variant, phases, wished)
         runs.append(done)
         print(show(done), end="\n\n", flush=True)
+
+    missing = on_each(targets, do)
     for each in runs:
         print(each.summary())
     if args.json is not None:
@@ -202,6 +199,5 @@ def run(args: argparse.Namespace, project: "Project") -> int:
         options.write(written, Path(args.json), project.root)
     if any(each.findings for each in runs):
         return FINDINGS
-    for name, why in missing.items():
-        raise StackError(f"{name}: not run: {why.reason}", why.command)
+    require(missing)
     return OK

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.operations import DAY
-from bench.race_worker import KEY, start_of
+from bench.race_worker import KEY, listed, start_of
 from bench.tables import CacheTable
 from bench.worker import Session, filled, main
 from stress import damage, shared, values
@@ -31,13 +31,6 @@ MEMORY = 2 << 30  # bytes
 LOGGER = "django.cache"
 
 type Errors = Counter[tuple[str, str]]
-
-
-def listed(errors: Errors) -> list[dict[str, object]]:
-    return [
-        {"kind": kind, "message": message, "count": count}
-        for (kind, message), count in errors.most_common()
-    ]
 
 
 def attempt[T](errors: Errors, call: Callable[[], T], otherwise: T) -> T:

@@ -5,11 +5,13 @@ import gzip
 import io
 import subprocess
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from patchstack import apply, export, series, trees
+from patchstack.errors import USAGE, StackError
 from patchstack.git import environment
 from patchstack.project import Project
 
@@ -93,6 +95,15 @@ def verb(module: object, project: Project, *words: str) -> int:
     code = module.run(parser.parse_args(words), project)  # type: ignore[attr-defined]
     assert isinstance(code, int)
     return code
+
+
+def assert_refused(run: Callable[[Project], object], at: Path, message: str) -> None:
+    """A verb says what is wrong with its options before it makes anything."""
+    project = Project(at / "root", at / "cache")
+    with pytest.raises(StackError, match=message) as caught:
+        run(project)
+    assert caught.value.code == USAGE
+    assert not (at / "root").exists()
 
 
 def make_project(root: Path, files: dict[str, str] | None = None) -> Project:

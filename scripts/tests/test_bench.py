@@ -35,8 +35,8 @@ from bench.statements import mean_statements
 from bench.values import KINDS, VALUES, compressed_size, pickled
 from bench.variants import PATCHED, STOCK
 from patchstack import trees
-from patchstack.errors import USAGE, StackError
-from patchstack.project import Project
+from patchstack.errors import StackError
+from tests.conftest import assert_refused
 
 PEER = "django-mysql"
 SQLITE = "sqlite:///:memory:"
@@ -498,11 +498,9 @@ def test_options_make_the_plan() -> None:
     ],
 )
 def test_wrong_options(tmp_path: Path, words: list[str], message: str) -> None:
-    project = Project(tmp_path / "root", tmp_path / "cache")
-    with pytest.raises(StackError, match=message) as caught:
-        verb.run(arguments(*words), project)
-    assert caught.value.code == USAGE
-    assert not (tmp_path / "root").exists()
+    assert_refused(
+        lambda project: verb.run(arguments(*words), project), tmp_path, message
+    )
 
 
 def test_a_json_file_that_cannot_be_written(tmp_path: Path) -> None:

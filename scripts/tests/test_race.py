@@ -16,8 +16,9 @@ from databases.servers import running
 from databases.targets import Unavailable, resolve
 from patchstack import trees
 from patchstack.cli import VERBS
-from patchstack.errors import FINDINGS, OK, USAGE, StackError
+from patchstack.errors import FINDINGS, OK
 from patchstack.project import Project
+from tests.conftest import assert_refused
 
 SQLITE = "sqlite:///:memory:"
 QUERY = Path("django/db/models/query.py")
@@ -230,11 +231,9 @@ def test_modes_of_each_database() -> None:
     ],
 )
 def test_wrong_options(tmp_path: Path, words: list[str], message: str) -> None:
-    project = Project(tmp_path / "root", tmp_path / "cache")
-    with pytest.raises(StackError, match=message) as caught:
-        verb.run(arguments(*words), project)
-    assert caught.value.code == USAGE
-    assert not (tmp_path / "root").exists()
+    assert_refused(
+        lambda project: verb.run(arguments(*words), project), tmp_path, message
+    )
 
 
 # Threads

@@ -15,7 +15,7 @@ import pytest
 from bench.variants import PATCHED, STOCK
 from patchstack import trees
 from patchstack.cli import VERBS
-from patchstack.errors import FINDINGS, USAGE, StackError
+from patchstack.errors import FINDINGS
 from patchstack.project import Project
 from stress import damage, shared, values, verb
 from stress.mix import Mixer
@@ -32,6 +32,7 @@ from stress.stored import FORMATS, Format, Payload, Rows
 from stress.values import Broken, Origin
 from stress.verb import Run, show, stress
 from stress.worker import Report
+from tests.conftest import assert_refused
 
 SQLITE = "sqlite:///:memory:"
 SHORT = Plan(processes=3, seconds=0.3, calls=600, kills=2, rows=210)
@@ -463,11 +464,9 @@ def test_options_make_the_plan() -> None:
     ],
 )
 def test_wrong_options(tmp_path: Path, words: list[str], message: str) -> None:
-    project = Project(tmp_path / "root", tmp_path / "cache")
-    with pytest.raises(StackError, match=message) as caught:
-        verb.run(arguments(*words), project)
-    assert caught.value.code == USAGE
-    assert not (tmp_path / "root").exists()
+    assert_refused(
+        lambda project: verb.run(arguments(*words), project), tmp_path, message
+    )
 
 
 def test_the_table() -> None:
