@@ -15,6 +15,14 @@ TRACES = {"web07": 0.8, "web12": 0.9, "orm-night": 1.0, "orm-busy": 1.1}
 OBJECTS = 20_000
 REQUESTS = 100_000
 
+# Streams that are synthetic by their names, which end in the Zipf exponent; as in
+# the literature on eviction.
+ZIPF = {f"zipf-{exponent}": exponent for exponent in (0.9, 1.0, 1.1)}
+ZIPF_OBJECTS = 100_000
+ZIPF_REQUESTS = 1_000_000
+
+NAMES = (*TRACES, *ZIPF)
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -61,9 +69,12 @@ def zipf(objects: int, requests: int, exponent: float, seed: int) -> array[int]:
 
 def load(name: str, folder: Path, limit: int | None, seed: int) -> Trace:
     """Return the trace of that name from ``folder``, or what stands in for it."""
+    if name in ZIPF:
+        requests = ZIPF_REQUESTS if limit is None else min(limit, ZIPF_REQUESTS)
+        return Trace(name, name, zipf(ZIPF_OBJECTS, requests, ZIPF[name], seed))
     if name not in TRACES:
         raise StackError(
-            f"no trace is called {name!r}; there are: {', '.join(TRACES)}",
+            f"no trace is called {name!r}; there are: {', '.join(NAMES)}",
             then="./scripts/stack bench --help",
         )
     path = folder / f"cache2k-{name}.trace.xz"

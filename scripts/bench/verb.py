@@ -18,12 +18,16 @@ no upsert(), it runs update_or_create(). "in atomic" is a transaction per call.
   ./scripts/stack bench --db postgres --latency 1 --ops "update_or_create*"
 
 --size lets the caches write 10,000 entries (--rows) of each kind of values and
-shows the bytes on disk of their tables with the indexes, compacted. --replay
-sends recorded request streams (../shared/traces, or synthetic Zipf streams if
-they are absent, which the table says) through the real cache backend, get and
-on a miss set, and shows the hit ratios.
+shows the bytes on disk of their tables with the indexes, compacted.
+
+--replay sends recorded request streams (../shared/traces, or synthetic Zipf
+streams if they are absent, which the table says) through a real cache backend,
+get and on a miss set, and shows hit ratios, what hits write, and rough times.
+A strategy is what CULL_STRATEGY takes (a dotted path may be of this folder),
+lru-1 for LRU one at a time, or stock or patched for what those do by default.
 
   ./scripts/stack bench --replay --traces web07,web12
+  ./scripts/stack bench --replay --backend locmem --strategy lru-1,sieve
 """
 
 import argparse
@@ -33,14 +37,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import options, size
+from bench import options, replay, size
 from bench.compare import LEGEND, QUICK, Comparison, Plan, compare
 from bench.operations import OPERATIONS, select
 from bench.options import Reader, names
-from bench.replay import KEYS, replay, table
-from bench.traces import TRACES, load
+from bench.traces import NAMES, load
 from bench.values import KINDS, pickled
 from bench.variants import PATCHED, STOCK
+from databases import urls
 from patchstack.errors import OK, StackError
 
 if TYPE_CHECKING:
@@ -62,18 +66,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--quick", action="store_true", help="fewer and shorter rounds")
     add("--latency", metavar="MS", help="added to each round trip to the server; 0")
     add("--seed", metavar="N", default="1", help="of keys and of chance; 1")
+    add("--src", action="store_true", help="patched is django-upstream/src as it is")
     add("--json", metavar="FILE", help="results/bench-NAME.json")
     add("--size", action="store_true", help="bytes on disk instead of times")
     add("--replay", action="store_true", help="hit ratios instead of times")
-    add("--traces", metavar="NAMES", help=f"of: {', '.join(TRACES)}; web07,web12")
+    add("--traces", metavar="NAMES", help=f"of: {', '.join(NAMES)}; web07,web12")
+    add("--backend", choices=replay.BACKENDS, help="the cache to replay into; db")
+    add("--strategy", metavar="NAMES", help="stock,patched")
     add("--limit", metavar="N", help="first requests of each trace only")
-    add("--share", metavar="PERCENT", help="MAX_ENTRIES in %% of distinct keys; 10")
-    add("--keys", choices=sorted(KEYS), help="ids of the traces as keys; decimal")
+    add("--share", metavar="N,N", help="MAX_ENTRIES in %% of distinct keys; 10")
+    add("--keys", choices=sorted(replay.KEYS), help="ids as keys; decimal")
 
 
 # Options that no other run has than that of times, and than --replay.
 OF_TIMES = ("ops", "max_entries", "quick", "latency")
-OF_REPLAY = ("traces", "limit", "share", "keys")
+OF_REPLAY = ("traces", "backend", "strategy", "limit", "share", "keys")
 
 
 def refuse(
@@ -101,11 +108,11 @@ def operation_names(text: str) -> list[str]:
     return [name.strip() for name in found if name.strip()]
 
 
-def whole_numbers(rows: str) -> tuple[int, ...]:
-    """Return the numbers of rows that are asked for, each once."""
-    found = tuple(dict.fromkeys(READ.whole(each, "--rows") for each in names(rows)))
+def whole_numbers(text: str, what: str = "--rows") -> tuple[int, ...]:
+    """Return the numbers, of rows for one, that are asked for, each once."""
+    found = tuple(dict.fromkeys(READ.whole(each, what) for each in names(text)))
     if not found:
-        raise StackError("--rows: no number", HELP)
+        raise StackError(f"{what}: no number", HELP)
     return found
 
 
@@ -182,6 +189,32 @@ def run_size(args: argparse.Namespace, project: "Project") -> int:
     return measure_each(targets, measure, "bench-size", args, project)
 
 
+def both(args: argparse.Namespace, project: "Project") -> dict[str, Any]:
+    """Return the folders of both Djangos, and the ids of what is in them."""
+    from patchstack import trees
+
+    stock = trees.stock(project)
+    patched = project.src if args.src else trees.patched(project)
+    return {
+        STOCK: stock,
+        PATCHED: patched,
+        "ids": {STOCK: stock.name, PATCHED: patched.name},
+    }
+
+
+def keep(
+    found: tuple[str, dict[str, Any]],
+    name: str,
+    args: argparse.Namespace,
+    project: "Project",
+) -> None:
+    """Print the text of what was found, and write its JSON."""
+    text, data = found
+    print(text, end="\n\n", flush=True)
+    own = project.results / f"{name}.json"
+    options.write(data, Path(args.json) if args.json else own, project.root)
+
+
 def measure_each(
     targets: Sequence["Target"],
     measure: Callable[..., tuple[str, dict[str, Any]]],
@@ -195,46 +228,52 @@ def measure_each(
     is not to be had.
     """
     from databases.servers import on_each, require
-    from patchstack import trees
 
     if args.json is not None and len(targets) > 1:
         raise StackError("--json FILE goes with one --db", HELP)
-    stock, patched = trees.stock(project), trees.patched(project)
-    ids = {STOCK: stock.name, PATCHED: patched.name}
+    djangos = both(args, project)
 
     def do(target: "Target", database: "Database") -> None:
-        text, data = measure(database.url, stock=stock, patched=patched, ids=ids)
-        print(text, end="\n\n", flush=True)
-        own = project.root / "results" / f"{name}-{target.name}.json"
-        options.write(data, Path(args.json) if args.json else own, project.root)
+        found = measure(database.url, **djangos)
+        keep(found, f"{name}-{target.name}", args, project)
 
     require(on_each(targets, do))
     return OK
 
 
-def run_replay(args: argparse.Namespace, project: "Project") -> int:
-    refuse(args, "replay", ["size", "db", "rows", "values", "json", *OF_TIMES])
-    seed = READ.whole(args.seed, "--seed", 0)
-    limit = None if args.limit is None else READ.whole(args.limit, "--limit")
-    share = READ.whole(args.share or "10", "--share") / 100
-    folder = project.root.parent / "shared" / "traces"
-    streams = [
-        load(name, folder, limit, seed) for name in names(args.traces or "web07,web12")
-    ]
-    from patchstack import trees
+def replay_plan(args: argparse.Namespace) -> replay.Plan:
+    """Return what the options of a replay ask for."""
+    made = replay.Plan(seed=READ.whole(args.seed, "--seed", 0))
+    if args.backend is not None:
+        made = replace(made, backend=args.backend)
+    if args.strategy is not None:
+        made = replace(made, strategies=tuple(dict.fromkeys(names(args.strategy))))
+        if not made.strategies:
+            raise StackError("--strategy: no name", HELP)
+    if args.share is not None:
+        made = replace(made, shares=whole_numbers(args.share, "--share"))
+    if args.keys is not None:
+        made = replace(made, keys=args.keys)
+    if args.db is not None and made.backend != replay.DATABASE:
+        raise StackError(f"--db goes with --backend {replay.DATABASE}", HELP)
+    return made
 
-    stock, patched = trees.stock(project), trees.patched(project)
-    done = [
-        replay(
-            each,
-            stock=stock,
-            patched=patched,
-            share=share,
-            keys=args.keys or "decimal",
-            seed=seed,
-        )
-        for each in streams
-    ]
-    print("Hit ratio: get, on a miss set, no expiry.")
-    print(table(done))
+
+def run_replay(args: argparse.Namespace, project: "Project") -> int:
+    refuse(args, "replay", ["size", "rows", "values", *OF_TIMES])
+    wished = replay_plan(args)
+    targets = READ.targets(args.db)
+    limit = None if args.limit is None else READ.whole(args.limit, "--limit")
+    folder = project.root.parent / "shared" / "traces"
+    traces = names(args.traces or "web07,web12")
+    streams = [load(name, folder, limit, wished.seed) for name in traces]
+
+    def measure(url: str, **djangos: Any) -> tuple[str, dict[str, Any]]:
+        found = replay.replay(streams, plan=wished, url=url, **djangos)
+        return replay.show(found), found.to_json()
+
+    if wished.backend == replay.DATABASE:
+        return measure_each(targets, measure, "bench-replay", args, project)
+    found = measure(urls.DEFAULT, **both(args, project))
+    keep(found, f"bench-replay-{wished.backend}", args, project)
     return OK

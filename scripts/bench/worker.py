@@ -270,16 +270,6 @@ class Bench(Session):
         table.write_all()
         return {"bytes": on_disk(self._connection, table.name)}
 
-    def replay(self, keys: list[str]) -> dict[str, int]:
-        """Get each key and set it on a miss; return the hits among them."""
-        cache, missing, hits = filled(self._cache).data.cache, object(), 0
-        for key in keys:
-            if cache.get(key, missing) is missing:
-                cache.set(key, 1)
-            else:
-                hits += 1
-        return {"hits": hits}
-
     def _table(self, operation: str) -> Table:
         if OPERATIONS[operation].table == "orm":
             return filled(self._items)

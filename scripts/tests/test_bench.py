@@ -4,6 +4,7 @@ import argparse
 import json
 import lzma
 import os
+import random
 import signal
 import sqlite3
 import struct
@@ -17,7 +18,19 @@ from typing import Any
 
 import pytest
 
-from bench import bare, disk, figures, options, orm, peers, size, traces, verb
+from bench import (
+    bare,
+    disk,
+    figures,
+    models,
+    options,
+    orm,
+    peers,
+    replay,
+    size,
+    traces,
+    verb,
+)
 from bench.client import Worker, started
 from bench.compare import (
     QUICK,
@@ -30,7 +43,6 @@ from bench.compare import (
     compare,
 )
 from bench.operations import CACHE, OPERATIONS, Data, key, select
-from bench.replay import replay, table
 from bench.statements import mean_statements
 from bench.values import KINDS, VALUES, compressed_size, pickled
 from bench.variants import PATCHED, STOCK
@@ -427,6 +439,15 @@ def test_a_missing_trace_is_replaced_and_says_so(tmp_path: Path) -> None:
         traces.load("web99", tmp_path, None, seed=1)
 
 
+def test_a_trace_that_is_synthetic_by_its_name(tmp_path: Path) -> None:
+    one = traces.load("zipf-1.1", tmp_path, 3_000, seed=1)
+    assert one.name == one.label == "zipf-1.1"
+    keys = traces.zipf(traces.ZIPF_OBJECTS, 5_000, 1.1, seed=1)
+    assert one.keys == keys[:3_000]
+    with pytest.raises(StackError, match=r"'zipf-2'.*zipf-0.9"):
+        traces.load("zipf-2", tmp_path, None, seed=1)
+
+
 def test_zipf_is_skewed_as_asked() -> None:
     keys = traces.zipf(1_000, 50_000, 1.0, seed=7)
     counts = [count for _, count in Counter(keys).most_common()]
@@ -482,6 +503,10 @@ def test_options_make_the_plan() -> None:
         (["--db", "sqlite", "--db", "mysql", "--json", "x"], "goes with one --db"),
         (["--traces", "web07"], "--traces goes with --replay"),
         (["--replay", "--traces", "web"], "no trace is called 'web'"),
+        (["--strategy", "lru"], "--strategy goes with --replay"),
+        (["--replay", "--backend", "file", "--db", "x"], "--db goes with --backend db"),
+        (["--replay", "--strategy", ","], "--strategy: no name"),
+        (["--replay", "--share", ","], "--share: no number"),
         (["--replay", "--limit", "0"], "--limit: 0 is less than 1"),
         (["--replay", "--share", "x"], "--share: 'x' is not a whole number"),
         (["--replay", "--max-entries", "5"], "--max-entries does not go with --replay"),
@@ -1031,22 +1056,175 @@ def stock_hits(keys: Sequence[int], limit: int) -> int:
     return hits
 
 
+def made_up(keys: Sequence[int]) -> traces.Trace:
+    return traces.Trace("web07", "made up", array("i", keys))
+
+
+def hits_of(
+    trace: traces.Trace, stock: Path, patched: Path, plan: replay.Plan
+) -> dict[str, int]:
+    """Replay one trace; strategy or model → hits."""
+    found = replay.replay([trace], stock=stock, patched=patched, plan=plan)
+    return {each.strategy: each.hits for each in found.replayed}
+
+
 def test_replay_hits_as_often_as_a_model(stock: Path, altered: Path) -> None:
-    keys = traces.zipf(300, 2_000, 0.8, seed=1)
-    trace = traces.Trace("web07", "made up", keys)
-    found = replay(trace, stock=stock, patched=altered)
-    assert found.max_entries == trace.distinct // 10
-    assert found.hits[STOCK] == stock_hits(keys, found.max_entries)
+    trace = made_up(traces.zipf(300, 2_000, 0.8, seed=1))
+    found = hits_of(trace, stock, altered, replay.Plan())
+    limit = trace.distinct // 10
     # Without a count nothing is culled: only first requests miss.
-    assert found.hits[PATCHED] == len(keys) - trace.distinct
-    assert table([found]).splitlines()[-1].split()[0] == "mean"
-    hashed = replay(trace, stock=stock, patched=altered, keys="md5")
-    assert hashed.hits[STOCK] != found.hits[STOCK]
-    assert hashed.hits[PATCHED] == found.hits[PATCHED]
+    assert found == {
+        STOCK: stock_hits(trace.keys, limit),
+        PATCHED: len(trace.keys) - trace.distinct,
+        "(exact LRU)": models.lru_hits(trace.keys, limit),
+        "(Belady)": models.belady_hits(trace.keys, limit),
+    }
+    hashed = hits_of(trace, stock, altered, replay.Plan(keys="md5"))
+    assert hashed[STOCK] != found[STOCK]
+    assert hashed[PATCHED] == found[PATCHED]
+
+
+def test_lru_one_at_a_time_is_exact_lru(stock: Path, patched: Path) -> None:
+    trace = made_up(traces.zipf(300, 2_000, 0.8, seed=1))
+    plan = replay.Plan("locmem", (STOCK, "lru-1"), (5, 20))
+    found = replay.replay([trace], stock=stock, patched=patched, plan=plan)
+    for share in plan.shares:
+        batches, single, exact, best = (
+            each for each in found.replayed if each.share == share
+        )
+        limit = trace.distinct * share // 100
+        assert {batches.max_entries, single.max_entries, single.entries} == {limit}
+        assert batches.entries <= limit
+        assert batches.hits < single.hits == exact.hits < best.hits
+        assert min(single.hit_us, single.miss_us) > 0
+        assert min(single.worst_get_ns, single.worst_set_ns) > 0
+    shown = replay.show(found)
+    assert "locmem, decimal keys" in shown
+    assert [line.split()[2] for line in shown.splitlines() if line[:4] == "mean"] == [
+        *plan.strategies,
+        *("(exact", "(Belady)"),
+    ]
+    data = json.loads(json.dumps(found.to_json()))
+    assert "database" not in data
+    assert data["options"] == {
+        "backend": "locmem",
+        "strategies": [STOCK, "lru-1"],
+        "shares": [5, 20],
+        "keys": "decimal",
+        "seed": 1,
+    }
+    assert [set(each) for each in data["results"][2:4]] == [
+        {*replay.OF_MODELS, "hit_ratio"}
+    ] * 2
+
+
+# Caches whose reads write: every second hit, and on the first and every tenth
+# request a look at the table.
+WRITES = {
+    BACKEND: """
+class DatabaseCache(DatabaseCache):
+    reads = hits = 0
+
+    def get(self, *args, **kwargs):
+        value = super().get(*args, **kwargs)
+        with connections["default"].cursor() as cursor:
+            if self.reads % 10 == 0:
+                cursor.execute(f"SELECT MIN(expires) FROM {self._table}")
+            self.reads += 1
+            if isinstance(value, dict):
+                self.hits += 1
+                if self.hits % 2:
+                    cursor.execute(
+                        f"UPDATE {self._table} SET value = value WHERE cache_key = %s",
+                        [self.make_key(args[0])],
+                    )
+        return value
+""",
+    Path("django/core/cache/backends/filebased.py"): """
+class FileBasedCache(FileBasedCache):
+    hits = 0
+
+    def get(self, *args, **kwargs):
+        value = super().get(*args, **kwargs)
+        if isinstance(value, dict):
+            self.hits += 1
+            if self.hits % 2:
+                os.utime(self._key_to_file(args[0]))
+        return value
+
+    def set(self, key, *args, **kwargs):
+        super().set(key, *args, **kwargs)
+        os.utime(self._key_to_file(key))
+""",
+}
+
+
+def test_what_hits_write_is_counted(stock: Path, tmp_path: Path) -> None:
+    tree = trees.copied(stock, tmp_path)
+    for path, code in WRITES.items():
+        with (tree / path).open("a", encoding="utf-8") as file:
+            file.write(code)
+    trace = made_up([1, 2, 3, 4] * 10)
+    for backend, further in (("db", 4 / 36), ("file", 0)):
+        plan = replay.Plan(backend, (STOCK, PATCHED), shares=(100,))
+        found = replay.replay([trace], stock=stock, patched=tree, plan=plan)
+        one, other = found.replayed[:2]
+        assert one.hits == other.hits == 36
+        assert (one.writes_per_hit, one.further_per_hit) == (0, 0)
+        assert (other.writes_per_hit, other.further_per_hit) == (0.5, further)
+        assert one.entries == other.entries == other.most_entries == 4
+        line = replay.cells(found.replayed)[1]
+        assert line[5:9] == ["0.500", f"{further:.3f}", "4", "4"]
+        data = found.to_json()
+        assert ("database" in data) == (backend == "db")
+        assert data["results"][1]["writes_per_hit"] == 0.5
+
+
+def test_a_strategy_by_its_dotted_path(
+    stock: Path, patched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(
+        "from django.core.cache.culling import FIFO\nclass Own(FIFO): pass\n"
+    )
+    trace = made_up(traces.zipf(300, 2_000, 0.8, seed=1))
+    plan = replay.Plan("locmem", ("fifo", "own.Own", "lru-1"))
+    found = hits_of(trace, stock, patched, plan)
+    assert found["own.Own"] == found["fifo"] != found["lru-1"]
+    wrong = replay.Plan("locmem", ("lru-1", "own.Other"))
+    with pytest.raises(StackError, match=r"own\.Other: ImproperlyConfigured: .*'lru'"):
+        hits_of(trace, stock, patched, wrong)
 
 
 def test_a_trace_of_one_key(stock: Path) -> None:
-    trace = traces.Trace("web07", "made up", array("i", [5, 5, 5]))
-    found = replay(trace, stock=stock, patched=stock)
-    assert found.hits == {STOCK: 2, PATCHED: 2}
-    assert found.max_entries == 1
+    trace = made_up([5, 5, 5])
+    plan = replay.Plan()
+    found = replay.replay([trace], stock=stock, patched=stock, plan=plan)
+    assert {each.hits for each in found.replayed} == {2}
+    assert {each.max_entries for each in found.replayed} == {1}
+    assert len(replay.cells(found.replayed)) == 4
+
+
+def test_models() -> None:
+    # The example of the textbooks: of 12 requests LRU misses 10 and 8, the best 7
+    # and 6.
+    keys = [1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5]
+    assert [models.lru_hits(keys, limit) for limit in (3, 4, 5)] == [2, 4, 7]
+    assert [models.belady_hits(keys, limit) for limit in (3, 4, 5)] == [5, 6, 7]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_belady_is_the_best_of_all_choices(seed: int) -> None:
+    chance = random.Random(seed)
+    keys = tuple(chance.choices(range(5), k=10))
+
+    def best(held: frozenset[int], at: int) -> int:
+        """The most hits from a request on, whatever is evicted."""
+        if at == len(keys):
+            return 0
+        if keys[at] in held:
+            return 1 + best(held, at + 1)
+        ways = [held] if len(held) < 3 else [held - {each} for each in held]
+        return max(best(way | {keys[at]}, at + 1) for way in ways)
+
+    assert models.belady_hits(keys, 3) == best(frozenset(), 0)
