@@ -41,8 +41,9 @@ HEADER = (
 LEGEND = (
     "gain: over the first strategy. writes, further: what hits cause beside reading,"
     " updates\n(of rows, of times of files) and other statements. entries: at the end,"
-    " and the most\nafter each {:,} requests. hit, miss: CPU us a call, get() and get()"
-    " with set(), roughly,\nas what counts is in it; worst: wall us of one call."
+    " and the most\nafter each {:,} requests. hit, miss: CPU us of get(), and of get()"
+    " and set(), roughly,\nas what counts is in it. worst: wall us of one call, and the"
+    " most CPU us of one."
 )
 
 
@@ -90,6 +91,8 @@ class Replayed:
     miss_cpu_ns: int = 0
     worst_get_ns: int = 0
     worst_set_ns: int = 0
+    worst_get_cpu_ns: int = 0
+    worst_set_cpu_ns: int = 0
     entries: int = 0
     most_entries: int = 0
     calls: Mapping[str, int] = field(default_factory=dict)
@@ -282,9 +285,13 @@ def more_cells(each: Replayed) -> list[str]:
         f"{each.most_entries:,}",
         microseconds(each.hit_us),
         microseconds(each.miss_us),
-        microseconds(each.worst_get_ns / 1_000),
-        microseconds(each.worst_set_ns / 1_000),
+        worst(each.worst_get_ns, each.worst_get_cpu_ns),
+        worst(each.worst_set_ns, each.worst_set_cpu_ns),
     ]
+
+
+def worst(wall_ns: int, cpu_ns: int) -> str:
+    return f"{microseconds(wall_ns / 1_000)} ({microseconds(cpu_ns / 1_000)})"
 
 
 def mean_rows(replayed: Sequence[Replayed]) -> list[list[str]]:

@@ -122,6 +122,12 @@ def make_project(root: Path, files: dict[str, str] | None = None) -> Project:
     return project
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--src", action="store_true", help="patched is django-upstream/src as it is"
+    )
+
+
 @pytest.fixture(scope="session")
 def real() -> Project:
     """The checkout that these tests belong to, with the real Django."""
@@ -138,9 +144,9 @@ def stock(real: Project) -> Path:
 
 
 @pytest.fixture(scope="session")
-def patched(real: Project) -> Path:
+def patched(real: Project, pytestconfig: pytest.Config) -> Path:
     """The folder of Django with the series."""
-    return trees.patched(real)
+    return real.src if pytestconfig.getoption("src") else trees.patched(real)
 
 
 @pytest.fixture
