@@ -153,6 +153,21 @@ def test_what_postgresql_refuses_is_not_hidden() -> None:
                 " inserted"
             ],
         ),
+        (
+            "SELECT LISTAGG(LOWER(a), ',')\n    WITHIN GROUP (ORDER BY b), ' = ANY(x)'"
+            " FROM t WHERE c = ANY('P', 'U') AND d >= ANY(1, 2)"
+            " AND e = ANY(SELECT 1 FROM DUAL)",
+            [
+                "SELECT LISTAGG(LOWER(a), ',')\n    WITHIN GROUP (ORDER BY b),"
+                " ' = ANY(x)' FROM t WHERE c IN ('P', 'U') AND d >= ANY(1, 2)"
+                " AND e = ANY(SELECT 1 FROM DUAL)"
+            ],
+            [
+                "SELECT string_agg(LOWER(a), ',' ORDER BY b), ' = ANY(x)'"
+                " FROM t WHERE c IN ('P', 'U') AND d >= ANY(1, 2)"
+                " AND e = ANY(SELECT 1 FROM DUAL)"
+            ],
+        ),
         ("SET CONSTRAINTS ALL IMMEDIATE", [], ["SET CONSTRAINTS ALL IMMEDIATE"]),
         ("ALTER SESSION SET NLS_TERRITORY = 'AMERICA'", [], []),
         (
@@ -437,6 +452,58 @@ def test_foreign_keys(database: Database) -> None:
         assert "ORA-02291" in commit[2]
         assert (parent, last[1]) == (1, 2091)
         assert "ORA-02292" in last[2]
+
+
+CONSTRAINTS = """
+import json, sys, django
+from django.db import connection
+
+django.setup()
+with connection.cursor() as cursor:
+    for sql in json.load(sys.stdin):
+        cursor.execute(sql)
+    json.dump(connection.introspection.get_constraints(cursor, "C"), sys.stdout)
+"""
+
+
+def test_constraints(database: Database, stock: Path) -> None:
+    statements = (
+        KEYED,
+        'CREATE TABLE "C" ("ID" NUMBER(11), "A" NUMBER(11), "B" NUMBER(11),'
+        ' "OLD" NUMBER(11),'
+        ' CONSTRAINT "C_ID" PRIMARY KEY ("ID"),'
+        ' CONSTRAINT "C_UNIQUE" UNIQUE ("ID", "B"),'
+        ' CONSTRAINT "C_CHECK" CHECK ("A" >= 0),'
+        ' CONSTRAINT "C_A" FOREIGN KEY ("A") REFERENCES "T" ("ID"))',
+        'CREATE INDEX "C_INDEX" ON "C" ("B", "OLD" DESC)',
+        'ALTER TABLE "C" RENAME COLUMN "OLD" TO "NEW"',
+        # H2 uses this index for the next key, and has made one for the other.
+        'CREATE INDEX "C_OF_KEY" ON "C" ("B")',
+        'ALTER TABLE "C" ADD CONSTRAINT "C_B" FOREIGN KEY ("B") REFERENCES "T" ("ID")',
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", CONSTRAINTS],
+        input=json.dumps(statements),
+        env=environment(stock, database.url) | database.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    neither = {"primary_key": 0, "unique": 0, "foreign_key": None, "check": 0}
+    unique = neither | {"unique": 1, "index": 1}
+    key = neither | {"foreign_key": ["t", "id"], "index": 0}
+    index = neither | {"type": "idx", "index": 1}
+    assert found == {
+        "c_id": unique | {"columns": ["id"], "primary_key": 1},
+        "c_unique": unique | {"columns": ["id", "b"]},
+        "c_check": neither | {"columns": ["a"], "check": 1, "index": 0},
+        "c_a": key | {"columns": ["a"]},
+        "c_b": key | {"columns": ["b"]},
+        "c_index": index | {"columns": ["b", "new"], "orders": ["ASC", "DESC"]},
+        "c_of_key": index | {"columns": ["b"], "orders": ["ASC"]},
+    }
 
 
 def test_values(database: Database) -> None:

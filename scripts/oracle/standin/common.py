@@ -3,7 +3,7 @@
 import re
 
 from oracle.standin.errors import driver_error
-from oracle.standin.translation import Whole
+from oracle.standin.translation import Replace, Whole
 
 # The longest texts in tables where MAX_STRING_SIZE is STANDARD, as it is unless
 # somebody changes it. Django asks, and uses no collations where it is.
@@ -35,6 +35,9 @@ NOTHING_TO_DO = (
         (),
         "foreign keys around a TRUNCATE: the engine's rule for that has them",
     ),
+)
+ANY_IN_LIST = Replace(
+    r" = ANY\((?!SELECT\b)", " IN (", "to compare with ANY of a list is Oracle's own"
 )
 # Django's PL/SQL block that moves an identity past the values in its column.
 RESET = (

@@ -1,7 +1,8 @@
 """Oracle's data dictionary: the columns of it that Django's backend asks for.
 
 Each engine has views of these names in a schema of its own, so that Django's queries
-run as they are. They show the schema that the session is in.
+run as they are. They show the schema that the session is in, as its engine has it:
+NOT NULL is no check constraint, and a descending column of an index has its name.
 """
 
 from collections.abc import Mapping
@@ -22,8 +23,17 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "constraint_type",
         "r_constraint_name",
         "delete_rule",
+        "index_name",
     ),
     "user_cons_columns": ("constraint_name", "table_name", "column_name", "position"),
+    "user_indexes": ("index_name", "index_type", "uniqueness"),
+    "user_ind_columns": (
+        "index_name",
+        "table_name",
+        "column_name",
+        "column_position",
+        "descend",
+    ),
 }
 
 _FOREIGN_KEYS = """

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from oracle.standin import dictionary, jar
-from oracle.standin.common import NOTHING_TO_DO, RESET
+from oracle.standin.common import ANY_IN_LIST, NOTHING_TO_DO, RESET
 from oracle.standin.engine import Engine, Result, Session
 from oracle.standin.errors import EngineError
 from oracle.standin.literals import Forms
@@ -68,6 +68,7 @@ DIALECT = Dialect(
         Call("TO_TIMESTAMP", "CAST({} AS TIMESTAMP)", "H2's takes a text"),
         Call("TO_DATE", "CAST({} AS DATE)", "H2's takes a text"),
         Call("DBMS_LOB.SUBSTR", "({})", "H2 compares LOBs themselves"),
+        ANY_IN_LIST,
         Replace(r"\bLIKEC\b", "LIKE", "H2 has no LIKEC; LIKE is by character"),
         Replace(
             r"\bON NULL AS IDENTITY\b",
@@ -133,16 +134,38 @@ QUERIES: Mapping[str, str] = {
         SELECT c.CONSTRAINT_NAME, c.TABLE_NAME,
             DECODE(c.CONSTRAINT_TYPE,
                 'PRIMARY KEY', 'P', 'UNIQUE', 'U', 'FOREIGN KEY', 'R', 'C'),
-            r.UNIQUE_CONSTRAINT_NAME, r.DELETE_RULE
+            r.UNIQUE_CONSTRAINT_NAME, r.DELETE_RULE,
+            DECODE(c.CONSTRAINT_TYPE, 'FOREIGN KEY', NULL, c.INDEX_NAME)
         FROM INFORMATION_SCHEMA.TABLE_CONSTRAINTS c
         LEFT JOIN INFORMATION_SCHEMA.REFERENTIAL_CONSTRAINTS r
             ON r.CONSTRAINT_NAME = c.CONSTRAINT_NAME
             AND r.CONSTRAINT_SCHEMA = c.CONSTRAINT_SCHEMA
         WHERE c.CONSTRAINT_SCHEMA = 'PUBLIC'""",
+    # In Oracle the columns of a check constraint have no position.
     "user_cons_columns": """
         SELECT CONSTRAINT_NAME, TABLE_NAME, COLUMN_NAME, ORDINAL_POSITION
         FROM INFORMATION_SCHEMA.KEY_COLUMN_USAGE
-        WHERE CONSTRAINT_SCHEMA = 'PUBLIC'""",
+        WHERE CONSTRAINT_SCHEMA = 'PUBLIC'
+        UNION ALL
+        SELECT u.CONSTRAINT_NAME, u.TABLE_NAME, u.COLUMN_NAME, NULL
+        FROM INFORMATION_SCHEMA.CONSTRAINT_COLUMN_USAGE u
+        JOIN INFORMATION_SCHEMA.CHECK_CONSTRAINTS c
+            ON c.CONSTRAINT_NAME = u.CONSTRAINT_NAME
+            AND c.CONSTRAINT_SCHEMA = u.CONSTRAINT_SCHEMA
+        WHERE u.CONSTRAINT_SCHEMA = 'PUBLIC'""",
+    # Without those that H2 makes for foreign keys, which have none in Oracle.
+    "user_indexes": """
+        SELECT INDEX_NAME, 'NORMAL',
+            DECODE(INDEX_TYPE_NAME, 'INDEX', 'NONUNIQUE', 'UNIQUE')
+        FROM INFORMATION_SCHEMA.INDEXES
+        WHERE INDEX_SCHEMA = 'PUBLIC'
+            AND NOT (IS_GENERATED AND INDEX_TYPE_NAME = 'INDEX')""",
+    "user_ind_columns": """
+        SELECT INDEX_NAME, TABLE_NAME, COLUMN_NAME, ORDINAL_POSITION,
+            ORDERING_SPECIFICATION
+        FROM INFORMATION_SCHEMA.INDEX_COLUMNS
+        WHERE INDEX_SCHEMA = 'PUBLIC'
+            AND INDEX_NAME IN (SELECT index_name FROM DICTIONARY.user_indexes)""",
 }
 VIEW = f"CREATE VIEW {dictionary.SCHEMA}.{{view}} ({{columns}}) AS {{query}}"
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from oracle.standin import dictionary
-from oracle.standin.common import NOTHING_TO_DO, RESET
+from oracle.standin.common import ANY_IN_LIST, NOTHING_TO_DO, RESET
 from oracle.standin.engine import Engine, Result, Session
 from oracle.standin.errors import EngineError
 from oracle.standin.literals import Forms
@@ -89,6 +89,12 @@ DIALECT = Dialect(
         Call("TO_TIMESTAMP", "CAST({} AS TIMESTAMP)", "PostgreSQL's takes a number"),
         Call("TO_DATE", "CAST({} AS TIMESTAMP(0))", "Oracle's DATE has a time of day"),
         Call("DBMS_LOB.SUBSTR", "({})", "PostgreSQL compares texts of any length"),
+        ANY_IN_LIST,
+        Replace(
+            r"\bLISTAGG\(([^,]+, '[^']+')\)\s+WITHIN GROUP \((ORDER BY [^()]+)\)",
+            r"string_agg(\1 \2)",
+            "PostgreSQL calls it string_agg, and has the order within its brackets",
+        ),
         Replace(r"\bLIKEC\b", "LIKE", "PostgreSQL's LIKE is by character"),
         Replace(r"''", "NULL", "to Oracle an empty text is NULL"),
         Replace(
@@ -189,16 +195,38 @@ QUERIES: Mapping[str, str] = {
             translate(c.contype::varchar, 'pufc', 'PURC'),
             upper(u.conname)::varchar,
             CASE c.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL'
-                ELSE 'NO ACTION' END
+                ELSE 'NO ACTION' END,
+            upper(i.relname)::varchar
         FROM pg_constraint c JOIN DICTIONARY.relations t ON t.oid = c.conrelid
         LEFT JOIN pg_constraint u
             ON c.contype = 'f' AND u.conindid = c.conindid AND u.contype IN ('p', 'u')
+        LEFT JOIN DICTIONARY.relations i ON c.contype <> 'f' AND i.oid = c.conindid
         WHERE c.contype IN ('p', 'u', 'f', 'c')""",
+    # In Oracle the columns of a check constraint have no position.
     "user_cons_columns": """
-        SELECT upper(constraint_name)::varchar, upper(table_name)::varchar,
-            upper(column_name)::varchar, ordinal_position::int
-        FROM information_schema.key_column_usage
-        WHERE constraint_schema = current_schema()""",
+        SELECT upper(c.conname)::varchar, upper(t.relname)::varchar,
+            upper(a.attname)::varchar,
+            CASE WHEN c.contype <> 'c' THEN array_position(c.conkey, a.attnum) END
+        FROM pg_constraint c JOIN DICTIONARY.relations t ON t.oid = c.conrelid
+        JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = ANY (c.conkey)
+        WHERE c.contype IN ('p', 'u', 'f', 'c')""",
+    "user_indexes": """
+        SELECT upper(r.relname)::varchar,
+            CASE WHEN i.indexprs IS NULL THEN 'NORMAL'
+                ELSE 'FUNCTION-BASED NORMAL' END::varchar,
+            CASE WHEN i.indisunique THEN 'UNIQUE' ELSE 'NONUNIQUE' END::varchar
+        FROM pg_index i JOIN DICTIONARY.relations r ON r.oid = i.indexrelid""",
+    # A name in an index is not changed when the column gets another one.
+    "user_ind_columns": """
+        SELECT upper(r.relname)::varchar, upper(t.relname)::varchar,
+            upper(coalesce(c.attname, a.attname))::varchar, a.attnum::int,
+            CASE i.indoption[a.attnum - 1] & 1 WHEN 1 THEN 'DESC'
+                ELSE 'ASC' END::varchar
+        FROM pg_index i JOIN DICTIONARY.relations r ON r.oid = i.indexrelid
+        JOIN DICTIONARY.relations t ON t.oid = i.indrelid
+        JOIN pg_attribute a ON a.attrelid = r.oid
+        LEFT JOIN pg_attribute c
+            ON c.attrelid = t.oid AND c.attnum = i.indkey[a.attnum - 1]""",
 }
 VIEW = f"CREATE VIEW {dictionary.SCHEMA}.{{view}} ({{columns}}) AS {{query}}"
 SETUP = (
