@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from bench.operations import DAY
@@ -13,16 +14,28 @@ TIMEOUTS = (DAY, DAY, DAY, None, 1, 0)  # seconds
 SIZES = (100, 4_000)  # bytes of a record
 SHOWN = 5
 MANY = 8  # keys of a call at most
+# Of a writer that has transactions: the calls in one, and those of them undone.
+IN_TRANSACTION = 0.5
+UNDONE = 0.25
+WITHIN = "in a transaction"  # the note of what is raised there
+
+
+class Undo(Exception):
+    """Rolls a transaction back."""
 
 
 class Mixer:
     """One writer: ``step`` makes one call and looks at what it returns.
 
-    ``calls`` returned. ``made`` is the count of its last record. ``missing`` are
-    the incr() of a key that was not there, ``failed`` the keys that set_many()
-    returned. ``broken`` says the first of what was wrong with values that were
-    read. ``seen`` are the records that were read, ``refused`` the counts of its
-    own whose add() returned False.
+    With ``atomic``, which begins a transaction, half of the calls are in one, each
+    in one of its own: what is read there was written by others.
+
+    ``during`` names the last call. ``calls`` returned. ``made`` is the count of its
+    last record. ``missing`` are the incr() of a key that was not there, ``failed``
+    the keys that set_many() returned. ``broken`` says the first of what was wrong
+    with values that were read. ``seen`` are the records that were read, ``refused``
+    the counts of its own whose add() returned False, ``undone`` those that were
+    rolled back.
     """
 
     def __init__(
@@ -32,18 +45,22 @@ class Mixer:
         records: list[str],
         counters: list[str],
         chance: random.Random,
+        atomic: Callable[[], AbstractContextManager[object]] | None = None,
     ) -> None:
         self._cache = cache
+        self._atomic = atomic
         self._number = number
         self._counters = counters
         self._are_counters = set(counters)
         self._keys = records + counters
         self._chance = chance
+        self.during = ""
         self.calls = self.missing = self.failed = 0
         self.made = -1
         self.broken: list[str] = []
         self.seen: set[Origin] = set()
         self.refused: list[int] = []
+        self.undone: list[int] = []
         calls: list[tuple[Callable[[], None], int]] = [
             (self._get, 6),
             (self._set, 3),
@@ -59,12 +76,32 @@ class Mixer:
     def step(self) -> None:
         """Make one call; what it raises is for the caller, with the call as a note."""
         call = self._chance.choice(self._calls)
+        self.during = call.__name__.strip("_")
+        atomic = self._atomic
+        if atomic is not None and self._chance.random() >= IN_TRANSACTION:
+            atomic = None
         try:
-            call()
+            if atomic is None:
+                call()
+            else:
+                self._within(atomic(), call)
         except Exception as error:
-            error.add_note(call.__name__.strip("_"))
+            error.add_note(self.during)
+            if atomic is not None:
+                error.add_note(WITHIN)
             raise
         self.calls += 1
+
+    def _within(
+        self, transaction: AbstractContextManager[object], call: Callable[[], None]
+    ) -> None:
+        """Make a call in a transaction; some are rolled back."""
+        before = self.made
+        with suppress(Undo), transaction:
+            call()
+            if self._chance.random() < UNDONE:
+                self.undone += range(before + 1, self.made + 1)
+                raise Undo
 
     def _key(self) -> str:
         return self._chance.choice(self._keys)

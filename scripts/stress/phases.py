@@ -12,6 +12,7 @@ from bench.client import Worker, started
 from bench.race import Errors
 from patchstack.errors import StackError
 from stress import shared
+from stress.mix import WITHIN
 from stress.values import Origin, names, unwritten
 
 MODULE = "stress.worker"
@@ -20,6 +21,15 @@ LEAD = 0.05  # seconds from the request of a common start to the start
 INCR_KEYS = 10
 ROUNDS = 200  # of add() in a request
 MIX_RECORDS, MIX_NUMBERS = 20, 4  # keys
+STRATEGIES = ("random", "fifo", "lru", "lfu", "sieve", "ttl")
+# Half of the keys, so that "random" culls enough when it culls half of the rows.
+CULL_ENTRIES = (MIX_RECORDS + MIX_NUMBERS) // 2
+CULL_OPTIONS = {
+    "MAX_ENTRIES": CULL_ENTRIES,
+    "CULL_FREQUENCY": 2,
+    "CULL_PROBABILITY": 0.2,
+}
+CULLING = ("set", "add", "set_many")  # the calls that cull
 KILL_KEYS = 8
 KILL_SIZES = (20_000, 300_000)  # bytes of a value
 KILL_WITHIN = 0.25  # seconds from a writer's first call
@@ -224,14 +234,7 @@ def mix(crew: Crew, plan: Plan) -> Outcome:
         seconds=plan.seconds,
         seed=plan.seed,
     )
-    seen = {Origin(*each) for answer in answers for each in answer["seen"]}
-    last = {number: answer["made"] for number, answer in enumerate(answers)}
-    refused = [
-        Origin(number, count)
-        for number, answer in enumerate(answers)
-        for count in answer["refused"]
-    ]
-    broken = [line for answer in answers for line in answer["broken"]]
+    seen = read(answers)
     failed = sum(answer["failed"] for answer in answers)
     calls = sum(answer["calls"] for answer in answers)
     return Outcome(
@@ -239,7 +242,7 @@ def mix(crew: Crew, plan: Plan) -> Outcome:
         f"{calls:,} calls on {len(keys)} keys, {len(seen):,} records read",
         calls,
         took,
-        (*raised(answers), *broken, *unwritten(seen, last, refused)),
+        tuple(mix_findings(answers)),
         (f"set_many() returned {failed:,} keys as failed",) if failed else (),
         figures={
             "read": len(seen),
@@ -247,6 +250,124 @@ def mix(crew: Crew, plan: Plan) -> Outcome:
             "missing": sum(answer["missing"] for answer in answers),
         },
     )
+
+
+def read(answers: Sequence[Mapping[str, Any]]) -> set[Origin]:
+    """Return the records that were read."""
+    return {Origin(*each) for answer in answers for each in answer["seen"]}
+
+
+def mix_findings(answers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say what reached the callers, and what was read that nobody wrote."""
+
+    def own(name: str) -> list[Origin]:
+        return [
+            Origin(number, count)
+            for number, answer in enumerate(answers)
+            for count in answer[name]
+        ]
+
+    last = {number: answer["made"] for number, answer in enumerate(answers)}
+    return [
+        *raised(answers),
+        *(line for answer in answers for line in answer["broken"]),
+        *unwritten(read(answers), last, own("refused"), own("undone")),
+    ]
+
+
+def cull(crew: Crew, plan: Plan) -> Outcome:
+    if not crew.owner.ask("culls")["culls"]:
+        note = "not run: the database cache of this Django has no CULL_STRATEGY"
+        return Outcome("cull", "nothing", 0, 0.0, notes=(note,))
+    keys = names(MIX_RECORDS + MIX_NUMBERS)
+    findings: list[str] = []
+    notes: list[str] = []
+    figures: dict[str, dict[str, int]] = {}
+    seconds = 0.0
+    for strategy in STRATEGIES:
+        own = {
+            "table": f"stress_{strategy}",
+            "options": CULL_OPTIONS | {"CULL_STRATEGY": strategy},
+        }
+        crew.owner.ask("own_table", **own)
+        answers, took = crew.together(
+            "cull",
+            **own,
+            records=keys[:MIX_RECORDS],
+            counters=keys[MIX_RECORDS:],
+            seconds=plan.seconds / len(STRATEGIES),
+            seed=plan.seed,
+        )
+        answers, deadlocks = without_deadlocks(answers)
+        last = crew.owner.ask("left", **own, key=keys[0])
+        calls = sum(answer["calls"] for answer in answers)
+        rows = max(answer["rows"] for answer in answers)
+        culled = sum(
+            answer["deleted"].get(call, 0) for answer in answers for call in CULLING
+        )
+        findings += [
+            f"{strategy}: {line}"
+            for line in (
+                *mix_findings(answers),
+                *raised([last]),
+                *left_findings(last["rows"], CULL_ENTRIES),
+            )
+        ]
+        hooks = sum(answer["hooks"] for answer in answers)
+        notes.append(
+            f"{strategy}: {calls:,} calls, {rows} rows at most, {culled:,} culled"
+            + (f", {hooks:,} failed after a commit" if hooks else "")
+            + (f", {deadlocks:,} deadlocks in transactions" if deadlocks else "")
+        )
+        figures[strategy] = {
+            "calls": calls,
+            "read": len(read(answers)),
+            "rows": rows,
+            "culled": culled,
+            "hooks": hooks,
+            "deadlocks": deadlocks,
+            "left": last["rows"],
+        }
+        seconds += took
+    made = sum(each["calls"] for each in figures.values())
+    return Outcome(
+        "cull",
+        f"{made:,} calls on {len(keys)} keys, MAX_ENTRIES {CULL_ENTRIES}",
+        made,
+        seconds,
+        tuple(findings),
+        tuple(notes),
+        figures,
+    )
+
+
+def without_deadlocks(
+    answers: Sequence[Mapping[str, Any]],
+) -> tuple[list[dict[str, Any]], int]:
+    """Leave out the deadlocks in transactions; return how many there were, too.
+
+    Such a transaction is over, and only who began it can begin another.
+    """
+
+    def is_one(error: Mapping[str, Any]) -> bool:
+        return WITHIN in error["kind"] and "deadlock" in error["message"].lower()
+
+    errors = [error for answer in answers for error in answer["errors"]]
+    others = [
+        {
+            **answer,
+            "errors": [each for each in answer["errors"] if not is_one(each)],
+        }
+        for answer in answers
+    ]
+    return others, sum(each["count"] for each in errors if is_one(each))
+
+
+def left_findings(rows: int, most: int) -> list[str]:
+    """Say that there are too many rows after a cull and the set() that culled."""
+    if rows <= most + 1:
+        return []
+    return [f"{rows} rows are left, but MAX_ENTRIES is {most}"]
 
 
 def kill(crew: Crew, plan: Plan) -> Outcome:
@@ -349,6 +470,7 @@ PHASES: Mapping[str, Callable[[Crew, Plan], Outcome]] = {
     "incr": incr,
     "add": add,
     "mix": mix,
+    "cull": cull,
     "kill": kill,
     "corrupt": corrupt,
 }

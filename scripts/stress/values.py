@@ -91,12 +91,15 @@ def added(key: str, value: object) -> int:
 
 
 def unwritten(
-    seen: Iterable[Origin], last: Mapping[int, int], refused: Iterable[Origin]
+    seen: Iterable[Origin],
+    last: Mapping[int, int],
+    refused: Iterable[Origin],
+    undone: Iterable[Origin] = (),
 ) -> list[str]:
     """Say which records that were read cannot have been written.
 
     ``last`` is the last count of each writer; ``refused`` are the records whose
-    add() returned False.
+    add() returned False, ``undone`` those of transactions that were rolled back.
     """
     read = set(seen)
     never = {each for each in read if not 0 <= each.count <= last.get(each.writer, -1)}
@@ -105,5 +108,9 @@ def unwritten(
         *(
             f"read: record {each}, whose add() returned False"
             for each in sorted(read & set(refused))
+        ),
+        *(
+            f"read: record {each}, whose transaction was rolled back"
+            for each in sorted(read & set(undone))
         ),
     ]

@@ -9,16 +9,22 @@ only the damage is done by SQL. These are the phases; --phase chooses some:
            there is an expired row: one returns True, and get() has its value
   mix      get, set, add, touch, delete, incr, get_many and set_many at random:
            each value that is read is one that was written for its key
+  cull     as mix, by each CULL_STRATEGY in turn, with MAX_ENTRIES half of the
+           keys; half of one process's calls are in transactions, of which some
+           are rolled back. Once all have stopped, a set() that culls leaves
+           MAX_ENTRIES rows and its own at most
   kill     --kills writers of large values end by SIGKILL: every key holds a
            whole value, an old or a new one, and nothing is logged as discarded
   corrupt  --rows rows are damaged in seven ways: get() and get_many() miss or
            have the right value; each miss is one WARNING on the logger
            "django.cache", and its row is gone
 
-No exception may reach the caller. incr, add and mix end after --seconds.
+No exception may reach the caller; only a deadlock in a transaction is counted
+but no finding, as it has to. incr, add, mix and cull end after --seconds.
 SQLite is in WAL mode, and waits 5 s for a lock as in Django. What random damage
-happens to decode to is counted ("other"), but is no finding. calls/s: of incr
-and mix those that returned, of kill those of the writers, of corrupt the reads.
+happens to decode to is counted ("other"), but is no finding. calls/s: of incr,
+mix and cull those that returned, of kill those of the writers, of corrupt the
+reads.
 The exit status is 1 if there is a finding, as there is on stock.
 
   ./scripts/stack stress --db sqlite --db postgres
@@ -138,7 +144,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--seconds",
         metavar="S",
         default=str(made.seconds),
-        help=f"of incr, of add and of mix; {made.seconds:g}",
+        help=f"of incr, of add, of mix and of cull; {made.seconds:g}",
     )
     add("--calls", metavar="N", default=str(made.calls), help=f"of incr; {made.calls}")
     add("--kills", metavar="N", default=str(made.kills), help=f"{made.kills}")

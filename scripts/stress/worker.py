@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.operations import DAY
+from bench.peers import DATABASE_CACHE
 from bench.race_worker import KEY, listed, start_of
 from bench.tables import CacheTable
 from bench.worker import Session, filled, main
@@ -24,11 +25,13 @@ from stress.values import Broken, Origin
 # Nothing is culled.
 MAX_ENTRIES = 1_000_000
 RECORD = 1_000  # bytes
+COUNTED = 20  # calls from one count of the rows to the next
 CHUNK = 100  # keys of a get_many() or set_many()
 PAST = -1_000  # seconds; a timeout that is over
 # A random pickle may ask for any amount of memory.
 MEMORY = 2 << 30  # bytes
 LOGGER = "django.cache"
+HOOKS = "django.db.backends.base"  # the logger of what fails after a commit
 
 type Errors = Counter[tuple[str, str]]
 
@@ -56,9 +59,9 @@ class Warned(logging.Handler):
 
 
 @contextmanager
-def warned() -> Iterator[Counter[str]]:
-    """Yield the count of what the block logs on ``django.cache``, by key."""
-    handler, logger = Warned(), logging.getLogger(LOGGER)
+def warned(name: str = LOGGER) -> Iterator[Counter[str]]:
+    """Yield the count of what the block logs on a logger, by key."""
+    handler, logger = Warned(), logging.getLogger(name)
     logger.addHandler(handler)
     try:
         yield handler.keys
@@ -210,20 +213,89 @@ class Stress(Session):
             self._cache, number, records, counters, random.Random(f"{seed} {number}")
         )
         errors: Errors = Counter()
-        wait_until(at)
-        while time.monotonic() < at + seconds:
-            attempt(errors, mixer.step, None)
-        return {
-            "calls": mixer.calls,
-            "made": mixer.made,
-            "missing": mixer.missing,
-            "failed": mixer.failed,
-            "broken": mixer.broken,
-            "refused": mixer.refused,
-            "seen": [[each.writer, each.count] for each in sorted(mixer.seen)],
-            "errors": listed(errors),
-            "ended": time.monotonic(),
+        for _ in steps(mixer, at, seconds, errors):
+            pass
+        return summary(mixer, errors)
+
+    # cull
+
+    def culls(self) -> dict[str, object]:
+        """Tell whether the cache has CULL_STRATEGY, as a wrong one is refused."""
+        from django.core.exceptions import ImproperlyConfigured
+
+        try:
+            cache_on(CacheTable.name, {"CULL_STRATEGY": ""})
+        except ImproperlyConfigured:
+            return {"culls": True}
+        return {"culls": False}
+
+    def own_table(self, table: str, options: dict[str, object]) -> dict[str, object]:
+        """Make the table of a cache, as its options need it."""
+        from django.conf import settings
+        from django.core.management import call_command
+
+        # Where the command looks for the options.
+        settings.CACHES[table] = {
+            "BACKEND": DATABASE_CACHE,
+            "LOCATION": table,
+            "OPTIONS": options,
         }
+        call_command("createcachetable", table, verbosity=0)
+        return {}
+
+    def cull(
+        self,
+        at: float,
+        number: int,
+        table: str,
+        options: dict[str, object],
+        records: list[str],
+        counters: list[str],
+        seconds: float,
+        seed: int,
+    ) -> dict[str, object]:
+        """Do as in mix with another cache; the first process has transactions.
+
+        It counts the rows as well: ``rows`` are the most. ``deleted`` are those that
+        the statements of each kind of call deleted, ``hooks`` what failed after a
+        commit, which no caller sees.
+        """
+        mixer = Mixer(
+            cache_on(table, options),
+            number,
+            records,
+            counters,
+            random.Random(f"{seed} {number}"),
+            None if number else lambda: locking(self._connection),
+        )
+        errors: Errors = Counter()
+        rows = 0
+        with warned(HOOKS) as hooks, deleting(self._connection, mixer) as deleted:
+            for calls, _ in enumerate(steps(mixer, at, seconds, errors)):
+                if not number and calls % COUNTED == 0:
+                    rows = max(rows, self._count(table))
+        return summary(mixer, errors) | {
+            "rows": rows,
+            "deleted": deleted,
+            "hooks": hooks.total(),
+        }
+
+    def left(
+        self, table: str, options: dict[str, object], key: str
+    ) -> dict[str, object]:
+        """Have set() cull for certain; return how many rows are left."""
+        cache = cache_on(table, options | {"CULL_PROBABILITY": 1})
+        errors: Errors = Counter()
+        value = values.record(key, Origin(-1, 0), RECORD)
+        attempt(errors, lambda: cache.set(key, value), None)
+        return {"rows": self._count(table), "errors": listed(errors)}
+
+    def _count(self, table: str) -> int:
+        with self._connection.cursor() as cursor:
+            name = self._connection.ops.quote_name(table)
+            cursor.execute(f"SELECT COUNT(*) FROM {name}")
+            (rows,) = cursor.fetchone()
+        return int(rows)
 
     # kill
 
@@ -320,6 +392,74 @@ class Stress(Session):
             )
             for key, value in right.items()
         )
+
+
+def steps(mixer: Mixer, at: float, seconds: float, errors: Errors) -> Iterator[None]:
+    """Wait for the start, make calls until the seconds are over, stop after each."""
+    wait_until(at)
+    while time.monotonic() < at + seconds:
+        attempt(errors, mixer.step, None)
+        yield
+
+
+def summary(mixer: Mixer, errors: Errors) -> dict[str, object]:
+    """Return what a mixer that has ended has to say."""
+    return {
+        "calls": mixer.calls,
+        "made": mixer.made,
+        "missing": mixer.missing,
+        "failed": mixer.failed,
+        "broken": mixer.broken,
+        "refused": mixer.refused,
+        "undone": mixer.undone,
+        "seen": [[each.writer, each.count] for each in sorted(mixer.seen)],
+        "errors": listed(errors),
+        "ended": time.monotonic(),
+    }
+
+
+def cache_on(table: str, options: Mapping[str, object]) -> Any:
+    from django.utils.module_loading import import_string
+
+    return import_string(DATABASE_CACHE)(table, {"TIMEOUT": DAY, "OPTIONS": options})
+
+
+@contextmanager
+def locking(connection: Any) -> Iterator[None]:
+    """Have a transaction, which locks at its begin on SQLite.
+
+    Otherwise it cannot write once it has read and others have written.
+    """
+    from django.db.transaction import atomic
+
+    before = getattr(connection, "transaction_mode", None)
+    connection.transaction_mode = "IMMEDIATE"
+    try:
+        with atomic():
+            yield
+    finally:
+        connection.transaction_mode = before
+
+
+@contextmanager
+def deleting(connection: Any, mixer: Mixer) -> Iterator[Counter[str]]:
+    """Yield the count of the rows that the block deletes, by the mixer's call."""
+    rows: Counter[str] = Counter()
+
+    def counted(
+        execute: Callable[..., object],
+        sql: str,
+        params: object,
+        many: bool,
+        context: Mapping[str, Any],
+    ) -> object:
+        result = execute(sql, params, many, context)
+        if sql.startswith("DELETE"):
+            rows[mixer.during] += max(0, context["cursor"].rowcount)
+        return result
+
+    with connection.execute_wrapper(counted):
+        yield rows
 
 
 MISS = object()

@@ -5,8 +5,9 @@ import json
 import pickle
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,13 +21,18 @@ from patchstack.project import Project
 from stress import damage, shared, values, verb
 from stress.mix import Mixer
 from stress.phases import (
+    CULL_ENTRIES,
     PHASES,
+    STRATEGIES,
     Outcome,
     Plan,
     add_findings,
     kill_findings,
+    left_findings,
+    mix_findings,
     raised,
     sum_findings,
+    without_deadlocks,
 )
 from stress.stored import FORMATS, Format, Payload, Rows
 from stress.values import Broken, Origin
@@ -59,13 +65,34 @@ def _set(self, key, value, timeout=DEFAULT_TIMEOUT, version=None):
 DatabaseCache.incr, DatabaseCache.add, DatabaseCache.set = _incr, _add, _set
 """
 
+# For a Django whose database cache has CULL_STRATEGY.
+GROWS = """
+
+def _cull(self, *args):
+    pass
+
+DatabaseCache._cull = _cull
+"""
+FAILS = """
+
+def _cull(self, *args):
+    raise DatabaseError("deadlock detected")
+
+DatabaseCache._cull = _cull
+"""
+
+
+def changed(tree: Path, folder: Path, code: str) -> Path:
+    """Return a copy of a tree in which the database cache has more code."""
+    trees.copied(tree, folder)
+    with (folder / CACHE).open("a", encoding="utf-8") as file:
+        file.write(code)
+    return folder
+
 
 @pytest.fixture(scope="module")
 def broken(stock: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    tree = trees.copied(stock, tmp_path_factory.mktemp("broken"))
-    with (tree / CACHE).open("a", encoding="utf-8") as file:
-        file.write(BROKEN)
-    return tree
+    return changed(stock, tmp_path_factory.mktemp("broken"), BROKEN)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +146,45 @@ def test_each_phase_finds_what_is_broken(on_broken: Run, phase: str, said: str) 
     assert any(said in line for line in outcome(on_broken, phase).findings)
 
 
+def culling(tree: Path) -> Outcome:
+    plan = replace(SHORT, seconds=1.8)  # of all strategies
+    (done,) = stress(tree, SQLITE, "sqlite", PATCHED, ["cull"], plan).outcomes
+    return done
+
+
+def test_each_strategy_culls(patched: Path) -> None:
+    done = culling(patched)
+    assert done.findings == ()
+    assert list(done.figures) == list(STRATEGIES)
+    for each in done.figures.values():
+        assert each["culled"] > 0
+        assert each["rows"] > 0
+        assert 0 < each["left"] <= CULL_ENTRIES + 1
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (BROKEN, "its checksum is wrong"),
+        (GROWS, "rows are left, but MAX_ENTRIES is 12"),
+        (FAILS, "DatabaseError: deadlock detected"),
+    ],
+    ids=["broken", "grows", "fails"],
+)
+def test_culling_that_is_broken(
+    patched: Path, tmp_path: Path, code: str, said: str
+) -> None:
+    found = culling(changed(patched, tmp_path, code)).findings
+    for strategy in STRATEGIES:
+        assert any(line.startswith(f"{strategy}: ") and said in line for line in found)
+
+
+def test_stock_has_no_strategies(on_broken: Run) -> None:
+    done = outcome(on_broken, "cull")
+    assert (done.calls, done.rate, done.findings) == (0, 0, ())
+    assert "has no CULL_STRATEGY" in done.notes[0]
+
+
 def test_stock_raises(stock: Path) -> None:
     # Its incr() loses updates as well, but not for certain in so short a time.
     found = stress(stock, SQLITE, "sqlite", STOCK, ["corrupt"], SHORT)
@@ -163,19 +229,39 @@ def test_numbers_belong_to_their_key() -> None:
 def test_records_that_were_read_but_not_written() -> None:
     seen = [Origin(0, 3), Origin(0, 4), Origin(1, 0), Origin(2, 0)]
     assert values.unwritten(seen, {0: 4, 1: 0, 2: 0}, [Origin(0, 2)]) == []
-    assert values.unwritten(seen, {0: 3, 1: 0}, [Origin(1, 0)]) == [
+    assert values.unwritten(seen, {0: 3, 1: 0}, [Origin(1, 0)], [Origin(0, 3)]) == [
         "read: record 4 of writer 0, which nobody made",
         "read: record 0 of writer 2, which nobody made",
         "read: record 0 of writer 1, whose add() returned False",
+        "read: record 3 of writer 0, whose transaction was rolled back",
     ]
 
 
 class Memory:
-    """A cache of one process; ``torn`` lets it return what it was not given."""
+    """A cache of one process; ``torn`` lets it return what it was not given.
+
+    ``begun`` counts the transactions.
+    """
 
     def __init__(self, torn: bool = False) -> None:
         self._data: dict[str, object] = {}
         self._torn = torn
+        self.begun = 0
+
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        self.begun += 1
+        before = self._data.copy()
+        try:
+            yield
+        except Exception:
+            self._data = before
+            raise
+
+    @contextmanager
+    def lasting(self) -> Iterator[None]:
+        """Be a transaction that cannot be rolled back."""
+        yield
 
     def get(self, key: str) -> object:
         value = self._data.get(key)
@@ -211,9 +297,11 @@ class Memory:
         return value + 1
 
 
-def mixed(cache: object) -> Mixer:
+def mixed(
+    cache: object, atomic: Callable[[], AbstractContextManager[None]] | None = None
+) -> Mixer:
     keys = values.names(6)
-    mixer = Mixer(cache, 2, keys[:4], keys[4:], random.Random(1))
+    mixer = Mixer(cache, 2, keys[:4], keys[4:], random.Random(1), atomic)
     for _ in range(500):
         mixer.step()
     return mixer
@@ -226,6 +314,47 @@ def test_the_mix_of_a_cache_that_is_right() -> None:
     assert mixer.refused
     refused = [Origin(2, count) for count in mixer.refused]
     assert values.unwritten(mixer.seen, {2: mixer.made}, refused) == []
+
+
+def lines(mixer: Mixer) -> list[str]:
+    """Return what is found of a mixer that is process 2 of 3."""
+    idle = {"made": -1, "refused": [], "undone": [], "seen": []}
+    answer = {name: getattr(mixer, name) for name in ("made", "refused", "undone")}
+    answer["seen"] = [[each.writer, each.count] for each in mixer.seen]
+    return mix_findings(
+        [each | {"errors": [], "broken": []} for each in (idle, idle, answer)]
+    )
+
+
+def test_the_mix_in_transactions() -> None:
+    cache = Memory()
+    mixer = mixed(cache, cache.atomic)
+    assert mixer.calls == 500
+    assert 200 < cache.begun < 300
+    assert mixer.undone
+    assert lines(mixer) == []
+
+
+def test_the_mix_in_transactions_that_last() -> None:
+    cache = Memory()
+    found = lines(mixed(cache, cache.lasting))
+    assert found
+    assert all(
+        "of writer 2, whose transaction was rolled back" in each for each in found
+    )
+
+
+def test_an_exception_says_that_there_was_a_transaction() -> None:
+    @contextmanager
+    def failing() -> Iterator[None]:
+        yield
+        raise ConnectionError("lost")
+
+    with pytest.raises(ConnectionError, match="lost") as caught:
+        mixed(Memory(), failing)
+    call, where = caught.value.__notes__
+    assert hasattr(Memory, call)
+    assert where == "in a transaction"
 
 
 def test_the_mix_of_a_cache_that_tears() -> None:
@@ -252,6 +381,25 @@ def test_the_sum_of_the_numbers() -> None:
         "8 calls returned, but the sum of the values is 7"
     ]
     assert sum_findings(keys, [7, None], 7) == ["b holds None"]
+
+
+def test_deadlocks_in_transactions() -> None:
+    deadlock = {"message": "(1213, 'Deadlock found')", "count": 2}
+    errors = [
+        {"kind": "get in a transaction OperationalError"} | deadlock,
+        {"kind": "set OperationalError"} | deadlock,
+        {"kind": "get in a transaction Error", "message": "locked", "count": 3},
+    ]
+    answers = [{"errors": errors, "made": 1}, {"errors": errors[:1], "made": 2}]
+    assert without_deadlocks(answers) == (
+        [{"errors": errors[1:], "made": 1}, {"errors": [], "made": 2}],
+        4,
+    )
+
+
+def test_rows_that_a_cull_leaves() -> None:
+    assert left_findings(13, 12) == []
+    assert left_findings(14, 12) == ["14 rows are left, but MAX_ENTRIES is 12"]
 
 
 def test_who_added() -> None:
