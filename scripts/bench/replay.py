@@ -40,10 +40,10 @@ HEADER = (
 )
 LEGEND = (
     "gain: over the first strategy. writes, further: what hits cause beside reading,"
-    " updates\n(of rows, of times of files) and other statements. entries: at the end,"
-    " and the most\nafter each {:,} requests. hit, miss: CPU us of get(), and of get()"
-    " and set(), roughly,\nas what counts is in it. worst: wall us of one call, and the"
-    " most CPU us of one."
+    " updates\n(of rows, of times of files) and other statements but BEGIN and COMMIT."
+    " entries: at the\nend, and the most after each {:,} requests. hit, miss: CPU us of"
+    " get(), and of get()\nand set(), roughly, as what counts is in it. worst: wall us"
+    " of one call, and the most\nCPU us of one."
 )
 
 
@@ -110,7 +110,7 @@ class Replayed:
 
     @property
     def further_per_hit(self) -> float:
-        """Statements of get() but for its SELECT and updates."""
+        """Statements of get() but for its SELECT and updates, BEGIN and COMMIT."""
         sent = Counter({k: n for k, n in self.calls.items() if k.startswith("get ")})
         del sent["get UPDATE"], sent["get utime"]
         # Each get() reads once, whether it finds something or not.

@@ -47,7 +47,8 @@ from bench.statements import mean_statements
 from bench.values import KINDS, VALUES, compressed_size, pickled
 from bench.variants import PATCHED, STOCK
 from patchstack import trees
-from patchstack.errors import StackError
+from patchstack.errors import OK, StackError
+from patchstack.project import Project
 from tests.conftest import assert_refused
 
 PEER = "django-mysql"
@@ -1203,6 +1204,26 @@ def test_a_trace_of_one_key(stock: Path) -> None:
     assert {each.hits for each in found.replayed} == {2}
     assert {each.max_entries for each in found.replayed} == {1}
     assert len(replay.cells(found.replayed)) == 4
+
+
+def test_a_replay_by_its_options(
+    real: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--replay", "--strategy", "stock", "--traces", "zipf-1.1", "--limit=500"]
+    for backend in replay.BACKENDS:
+        file = tmp_path / f"{backend}.json"
+        more = ["--backend", backend, "--share=1,50", "--json", str(file)]
+        assert verb.run(arguments(*words, *more), real) == OK
+        data = json.loads(file.read_text())
+        assert data["options"]["backend"] == backend
+        assert [each["share"] for each in data["results"]] == [1] * 3 + [50] * 3
+        assert f"\n{backend}, " in f"\n{capsys.readouterr().out}"
+
+
+def test_patched_is_what_people_work_on(real: Project) -> None:
+    found = verb.both(arguments("--src"), real)
+    assert (found[STOCK], found[PATCHED]) == (trees.stock(real), real.src)
+    assert found["ids"][PATCHED] == "src"
 
 
 def test_models() -> None:
