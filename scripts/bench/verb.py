@@ -1,32 +1,22 @@
 """Measure cache and ORM operations, stock and patched Django in one run.
 
-Both run in processes of their own, with their own databases holding the same
-rows, and take turns at each operation in every round; on MariaDB and MySQL so
-does the cache of django-mysql, on stock Django. Tables show CPU and wall time
-per call (median and quartiles of the rounds), ratios, the mean number of
-statements, and how many calls ran a COUNT; then the time / that of the
-statement alone ("bare": what the patched cache sends, "raw": by the driver),
-and how much the time grows with the rows. All goes to a JSON file, too. CPU
-time is that of the Python process, so not a database server's.
+Each has a process and databases of its own with the same rows, and they take
+turns at each operation in every round, with django-mysql's cache if there is
+one. Tables show CPU time (of the Python process) and wall time per call, median
+and quartiles, ratios, statements, calls that ran a COUNT, the time / that of
+the statement alone ("bare": what the patched cache sends, "raw": by the driver)
+and the growth with the rows. "in atomic" is a transaction per call.
 
-SQLite runs on files in $TMPDIR, in WAL mode. A server gets a database per
-variant and number of rows, dropped at the end. --latency puts a proxy before
-it. What a database or the patched Django cannot do is left out; if stock has
-no upsert(), it runs update_or_create(). "in atomic" is a transaction per call.
+SQLite runs on files in $TMPDIR, in WAL mode. A server gets databases that are
+dropped at the end; --latency puts a proxy before it. --size shows the bytes on
+disk of 10,000 entries (--rows) of each kind of values. --replay sends request
+streams (../shared/traces, or synthetic ones, which the table says) through a
+real cache, get and on a miss set, for hit ratios, writes, and rough times. A
+strategy is what CULL_STRATEGY takes (modules of this folder, too), lru-1 (LRU
+one at a time), stock or patched (their defaults).
 
   ./scripts/stack bench --quick --db postgres --db mariadb --ops "set*,touch"
   ./scripts/stack bench --db postgres --latency 1 --ops "update_or_create*"
-
---size lets the caches write 10,000 entries (--rows) of each kind of values and
-shows the bytes on disk of their tables with the indexes, compacted.
-
---replay sends recorded request streams (../shared/traces, or synthetic Zipf
-streams if they are absent, which the table says) through a real cache backend,
-get and on a miss set, and shows hit ratios, what hits write, and rough times.
-A strategy is what CULL_STRATEGY takes (a dotted path may be of this folder),
-lru-1 for LRU one at a time, or stock or patched for what those do by default.
-
-  ./scripts/stack bench --replay --traces web07,web12
   ./scripts/stack bench --replay --backend locmem --strategy lru-1,sieve
 """
 
@@ -71,7 +61,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--size", action="store_true", help="bytes on disk instead of times")
     add("--replay", action="store_true", help="hit ratios instead of times")
     add("--traces", metavar="NAMES", help=f"of: {', '.join(NAMES)}; web07,web12")
-    add("--backend", choices=replay.BACKENDS, help="the cache to replay into; db")
+    backends = ", ".join(replay.BACKENDS)
+    add("--backend", metavar="NAME", choices=replay.BACKENDS, help=f"{backends}; db")
     add("--strategy", metavar="NAMES", help="stock,patched")
     add("--limit", metavar="N", help="first requests of each trace only")
     add("--share", metavar="N,N", help="MAX_ENTRIES in %% of distinct keys; 10")
