@@ -2,9 +2,9 @@
 
 Each has a process and databases of its own with the same rows, and they take
 turns at each operation in every round, with django-mysql's cache if there is
-one. Tables show CPU time (of the Python process) and wall time per call, median
-and quartiles, ratios, statements, calls that ran a COUNT, the time / that of
-the statement alone ("bare": what the patched cache sends, "raw": by the driver)
+one. Tables show CPU time (of the Python process) and wall time per call, their
+quartiles, ratios, statements, calls that ran a COUNT, the time / that of the
+statement alone ("bare": what the patched cache sends, "raw": by the driver),
 and the growth with the rows. "in atomic" is a transaction per call.
 
 SQLite runs on files in $TMPDIR, in WAL mode. A server gets databases that are
