@@ -413,10 +413,12 @@ def test_stopped_on_an_exception() -> None:
     assert gone(kept[0].pid, kept[0].folder)
 
 
+# What a shell starts in the background ignores Ctrl-C, and so do its children.
 CHILD = """
-import json, sys, time
+import json, signal, sys, time
 from databases.servers import running
 from databases.targets import resolve
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with running(resolve(sys.argv[1])) as database:
     print(json.dumps([database.pid, str(database.folder)]), flush=True)
     time.sleep(600)
