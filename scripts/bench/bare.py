@@ -10,6 +10,7 @@ from itertools import cycle, islice
 from typing import Any
 
 from bench.registry import Call
+from bench.watch import watching
 
 TRIES = 50  # for one that does not count the entries, which is by chance
 
@@ -46,18 +47,14 @@ def captured(cache: Any, call: Callable[[str], object], key: str) -> Sent:
 
     found: list[Sent] = []
 
-    def note(
-        execute: Callable[..., object], sql: str, params: Any, many: bool, context: Any
-    ) -> object:
-        result = execute(sql, params, many, context)
-        gives_rows = context["cursor"].description is not None
+    def note(sql: str, params: Any, cursor: Any) -> None:
+        gives_rows = cursor.description is not None
         made = cache.make_key(key)
         found.append(Sent(sql, tuple(params or ()), gives_rows, made, cache.make_key))
-        return result
 
     for _ in range(TRIES):
         found.clear()
-        with connection.execute_wrapper(note):
+        with watching(connection, note):
             call(key)
         if len(found) == 1:
             break

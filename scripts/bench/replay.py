@@ -4,7 +4,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from hashlib import md5
 from pathlib import Path
 from statistics import fmean
@@ -14,6 +14,7 @@ from bench.client import Worker, started
 from bench.figures import aligned, microseconds
 from bench.models import MODELS
 from bench.report import Report, circumstances
+from bench.tally import Tally
 from bench.traces import Trace
 from bench.variants import PATCHED, STOCK
 from databases import urls
@@ -72,12 +73,9 @@ class Plan:
     seed: int = 1
 
 
-@dataclass(frozen=True)
-class Replayed:
-    """What a cache did with one trace; the fields from ``hits`` on: see the worker.
-
-    A model has nothing but hits.
-    """
+@dataclass(kw_only=True)
+class Replayed(Tally):
+    """What a cache did with one trace. A model has nothing but hits."""
 
     trace: str
     requests: int
@@ -86,17 +84,6 @@ class Replayed:
     max_entries: int
     strategy: str
     model: bool
-    hits: int
-    hit_cpu_ns: int = 0
-    miss_cpu_ns: int = 0
-    worst_get_ns: int = 0
-    worst_set_ns: int = 0
-    worst_get_cpu_ns: int = 0
-    worst_set_cpu_ns: int = 0
-    entries: int = 0
-    most_entries: int = 0
-    calls: Mapping[str, int] = field(default_factory=dict)
-    rows: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float:
@@ -214,7 +201,13 @@ def replay_one(
     """Replay one trace into caches of one size; ``opened`` gets what workers say."""
     distinct = trace.distinct
     limit = max(1, distinct * share // 100)
-    given = (trace.label, len(trace.keys), distinct, share, limit)
+    given: dict[str, Any] = {
+        "trace": trace.label,
+        "requests": len(trace.keys),
+        "distinct": distinct,
+        "share": share,
+        "max_entries": limit,
+    }
     with ExitStack() as stack:
         workers: dict[str, Worker] = {}
         # All at first: a name that Django does not know shows before hours go by.
@@ -245,9 +238,12 @@ def replay_one(
             done = start + len(chunk)
             say(f"{trace.name}, {share} %: {done:,} of {len(trace.keys):,} requests")
     return [
-        *(Replayed(*given, name, False, **tally) for name, tally in tallies.items()),
         *(
-            Replayed(*given, name, True, hits(trace.keys, limit))
+            Replayed(**given, strategy=name, model=False, **tally)
+            for name, tally in tallies.items()
+        ),
+        *(
+            Replayed(**given, strategy=name, model=True, hits=hits(trace.keys, limit))
             for name, hits in MODELS.items()
         ),
     ]

@@ -6,10 +6,8 @@ import random
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -17,34 +15,13 @@ from typing import Any
 
 from bench.peers import DATABASE_CACHE
 from bench.tables import CacheTable
+from bench.tally import Tally
 from bench.values import small_dict
+from bench.watch import watching
 from bench.worker import Session, main
 
 ALIAS = "replayed"  # in settings.CACHES
 GET, SET = "get", "set"
-
-
-@dataclass
-class Tally:
-    """What happened so far.
-
-    ``calls``: "get UPDATE" → how many such statements get() sent, "get utime" → how
-    often it set the times of a file. ``rows`` are those that statements changed.
-    Times are CPU time (of a miss with its set()), and those of the longest single
-    calls, wall and CPU.
-    """
-
-    hits: int = 0
-    hit_cpu_ns: int = 0
-    miss_cpu_ns: int = 0
-    worst_get_ns: int = 0
-    worst_set_ns: int = 0
-    worst_get_cpu_ns: int = 0
-    worst_set_cpu_ns: int = 0
-    entries: int = 0
-    most_entries: int = 0  # of those after each request for a replay
-    calls: Counter[str] = field(default_factory=Counter)
-    rows: Counter[str] = field(default_factory=Counter)
 
 
 class Store(ABC):
@@ -142,26 +119,15 @@ class DatabaseTable(Store):
         return int(rows)
 
     def counting(self, tally: Tally) -> AbstractContextManager[None]:
-        def counted(
-            execute: Callable[..., object],
-            sql: str,
-            params: object,
-            many: bool,
-            context: Mapping[str, Any],
-        ) -> object:
-            result = execute(sql, params, many, context)
+        def note(sql: str, params: object, cursor: Any) -> None:
             verb = sql.split(maxsplit=1)[0]
             what = f"{self.during} {verb}"
             tally.calls[what] += 1
             # That of a SELECT is what it found, on some databases.
-            if verb != "SELECT" and (rows := context["cursor"].rowcount) > 0:
+            if verb != "SELECT" and (rows := cursor.rowcount) > 0:
                 tally.rows[what] += rows
-            return result
 
-        wrapper: AbstractContextManager[None] = self._connection.execute_wrapper(
-            counted
-        )
-        return wrapper
+        return watching(self._connection, note)
 
 
 STORES: dict[str, type[Store]] = {

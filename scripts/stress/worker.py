@@ -16,6 +16,7 @@ from bench.operations import DAY
 from bench.peers import DATABASE_CACHE
 from bench.race_worker import KEY, listed, start_of
 from bench.tables import CacheTable
+from bench.watch import watching
 from bench.worker import Session, filled, main
 from stress import damage, shared, values
 from stress.mix import Mixer
@@ -446,19 +447,11 @@ def deleting(connection: Any, mixer: Mixer) -> Iterator[Counter[str]]:
     """Yield the count of the rows that the block deletes, by the mixer's call."""
     rows: Counter[str] = Counter()
 
-    def counted(
-        execute: Callable[..., object],
-        sql: str,
-        params: object,
-        many: bool,
-        context: Mapping[str, Any],
-    ) -> object:
-        result = execute(sql, params, many, context)
+    def note(sql: str, params: object, cursor: Any) -> None:
         if sql.startswith("DELETE"):
-            rows[mixer.during] += max(0, context["cursor"].rowcount)
-        return result
+            rows[mixer.during] += max(0, cursor.rowcount)
 
-    with connection.execute_wrapper(counted):
+    with watching(connection, note):
         yield rows
 
 
