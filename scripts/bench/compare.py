@@ -28,7 +28,6 @@ from patchstack.errors import StackError
 from patchstack.progress import say, step
 
 MOST_CALLS = 2_000  # in one block
-FORMAT = 2  # of the JSON file
 
 HEADER = (
     "operation",
@@ -257,6 +256,9 @@ class Comparison(Report):
     ``absent``: name of one that could not be run → why.
     """
 
+    KIND = "bench"
+    FORMAT = 2
+
     plan: Plan
     measured: Sequence[Measured]
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -267,7 +269,6 @@ class Comparison(Report):
     def to_json(self) -> dict[str, Any]:
         """Return everything that was measured, and the medians for readers of it."""
         return {
-            "format": FORMAT,
             **self.head(),
             "options": asdict(self.plan)
             | {

@@ -20,7 +20,6 @@ from bench.variants import PATCHED, STOCK
 from databases import urls
 from patchstack.progress import say
 
-FORMAT = 1  # of the JSON file
 CHUNK = 10_000  # requests between two lines of progress
 WORKER = "bench.replay_worker"
 DATABASE = "db"
@@ -127,6 +126,9 @@ class Replayed(Tally):
 class Replays(Report):
     """Everything of one run."""
 
+    KIND = "replay"
+    FORMAT = 1
+
     plan: Plan
     replayed: Sequence[Replayed]
 
@@ -135,7 +137,6 @@ class Replays(Report):
         if self.plan.backend != DATABASE:
             del head["database"]
         return {
-            "format": FORMAT,
             **head,
             "options": asdict(self.plan),
             "results": [each.to_json() for each in self.replayed],

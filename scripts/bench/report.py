@@ -1,11 +1,12 @@
 """What every report of a run says: when, on which database, machine and Django."""
 
-import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
+
+from patchstack import facts
+from patchstack.project import Project
 
 
 @dataclass(frozen=True)
@@ -13,11 +14,17 @@ class Report:
     """Where something was measured.
 
     ``django`` and ``ids``: variant name → the version, the id of the tree.
+    ``commit`` is that of this repository. ``KIND`` and ``FORMAT`` tell a reader of
+    the JSON file what is in it.
     """
+
+    KIND: ClassVar[str]
+    FORMAT: ClassVar[int]
 
     database: str
     database_version: str
     date: str
+    commit: str
     machine: Mapping[str, object]
     django: Mapping[str, str]
     ids: Mapping[str, str]
@@ -25,8 +32,11 @@ class Report:
     def head(self) -> dict[str, Any]:
         """Return the part of the JSON file that all reports have."""
         return {
+            "kind": self.KIND,
+            "format": self.FORMAT,
             "database": {"name": self.database, "version": self.database_version},
             "date": self.date,
+            "commit": self.commit,
             "machine": dict(self.machine),
             "django": dict(self.django),
             "ids": dict(self.ids),
@@ -42,11 +52,8 @@ def circumstances(
         "database": one["database"],
         "database_version": one["database_version"],
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {
-            "platform": platform.platform(),
-            "cpus": os.cpu_count(),
-            "python": platform.python_version(),
-        },
+        "commit": facts.commit(Project.here().root),
+        "machine": facts.machine(),
         "django": {variant: each["django"] for variant, each in opened.items()},
         "ids": dict(ids or {}),
     }

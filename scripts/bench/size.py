@@ -15,7 +15,6 @@ from bench.values import KINDS, compressed_size, pickled
 from bench.variants import PATCHED, STOCK
 from patchstack.progress import step
 
-FORMAT = 1  # of the JSON file
 ROWS = 10_000
 
 HEADER = (
@@ -61,13 +60,15 @@ class Sizes(Report):
     ``peers``: name → version; ``absent``: name of one that could not be run → why.
     """
 
+    KIND = "size"
+    FORMAT = 1
+
     sizes: Sequence[Size]
     peers: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "format": FORMAT,
             **self.head(),
             "peers": dict(self.peers),
             "absent": dict(self.absent),

@@ -1,0 +1,68 @@
+"""Where a result comes from: the machine, what is installed on it, this checkout."""
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+from .git import Git, GitError
+
+# What stands between Django and a server: its version can change a figure.
+DRIVERS = ("psycopg", "mysqlclient", "oracledb", "redis", "pymemcache")
+
+
+def machine() -> dict[str, object]:
+    """Return what a figure depends on: system, processor, memory, Python, drivers.
+
+    Memory is in GiB, None where the system does not tell.
+    """
+    return {
+        "platform": platform.platform(),
+        "cpu": cpu(),
+        "cpus": os.cpu_count(),
+        "memory_gib": memory(),
+        "python": platform.python_version(),
+        "drivers": drivers(),
+    }
+
+
+def cpu() -> str:
+    """Return the name of the processor, or of its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
+    return " ".join(names[0].split()) if names else platform.machine()
+
+
+def memory() -> float | None:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    return round(total / 2**30, 1)
+
+
+def drivers() -> dict[str, str]:
+    """Return package → version, of those that are installed."""
+    found = {}
+    for name in DRIVERS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit(root: Path) -> str:
+    """Return the commit of a checkout, with "+" if it has changes.
+
+    "unknown" if it is none, as in an archive of this repository.
+    """
+    git = Git(root)
+    try:
+        found = git.out("rev-parse", "--short=12", "HEAD")
+        return found + ("+" if git.dirty(untracked=False) else "")
+    except GitError:
+        return "unknown"
