@@ -17,13 +17,21 @@ def machine() -> dict[str, object]:
     Memory is in GiB, None where the system does not tell.
     """
     return {
-        "platform": platform.platform(),
+        "platform": f"{system()}, {platform.machine()}",
         "cpu": cpu(),
         "cpus": os.cpu_count(),
         "memory_gib": memory(),
         "python": platform.python_version(),
         "drivers": drivers(),
     }
+
+
+def system() -> str:
+    """Return the name of the system: on Linux that of the distribution."""
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return f"{platform.system()} {platform.release()}"
 
 
 def cpu() -> str:
