@@ -1,23 +1,40 @@
-"""Measure the patches' effect and write the tables in the README files.
+"""Write the tables, plots and the page of results, from their JSON files alone.
 
-The statements per operation are counted on SQLite, without and with each patch
-(exact for a fixed seed), into docs-drafts/results/statements.json; README.md
-and patches/README.md get their tables from it. With --check nothing is
-written: exit status 1 if something would change.
+docs-drafts/results/ holds what is shown: statements.json, and the files that
+bench, load, test and coverage write to results/, copied there to be kept. From
+them come docs-drafts/benchmarks/ (index.html with everything, tables.md, SVG
+plots) and the tables of README.md and patches/README.md. The same files give
+the same bytes.
+
+--count first counts the statements of each patch's operations on SQLite,
+without and with it (exact for a fixed seed), into statements.json. --check
+counts too, and writes nothing: exit status 1 if a file would change.
+--results FOLDER shows your own results instead: index.html, tables.md and the
+plots are written there, into report/.
+
+  ./scripts/stack bench --db sqlite && ./scripts/stack report --results results
+  cp results/bench-sqlite.json docs-drafts/results/ && ./scripts/stack report
 """
 
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import build, series, table, trees, upstream
-from .errors import FINDINGS, OK
+from .errors import FINDINGS, OK, StackError
 from .progress import step
 from .project import Project
 
+if TYPE_CHECKING:
+    from evidence.build import Series
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--check", action="store_true", help="write nothing")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--count", action="store_true", help="count statements first")
+    which.add_argument("--check", action="store_true", help="write nothing")
+    which.add_argument("--results", metavar="FOLDER", help="a page of those there")
 
 
 def measure(project: Project) -> table.Effects:
@@ -47,29 +64,80 @@ def measure(project: Project) -> table.Effects:
     return found
 
 
+def subject(project: Project) -> "Series":
+    """Return what the results have to be about: the patches and what they make."""
+    from evidence.build import Series
+
+    patches = series.load(project)
+    lock = series.load_lock(project)
+    return Series(
+        {patch.slug: (patch.set, patch.filename) for patch in patches},
+        lock.patches[-1].tree if lock.patches else lock.base,
+    )
+
+
+def shown(project: Project, folder: Path) -> dict[str, str]:
+    """Return the files that show the results in a folder: name → text."""
+    from evidence import build as evidence
+    from evidence import results
+
+    return evidence.files(results.load(folder), subject(project))
+
+
+def main_table(project: Project) -> str:
+    """Return the plot and the table for README.md."""
+    from evidence import build as evidence
+    from evidence import results
+
+    return evidence.readme(results.load(project.drafts / "results"))
+
+
 def texts(project: Project, effects: table.Effects) -> dict[Path, str]:
-    """Return the files that show the effects, and what must be in them."""
+    """Return the files that show the effects and results, and what must be in them."""
     patches = series.load(project)
     readme = project.root / "README.md"
     data = {slug: [vars(effect) for effect in rows] for slug, rows in effects.items()}
+    markdown = table.markdown(patches, effects, "patches/")
+    text = readme.read_text(encoding="utf-8")
+    text = table.between(text, "patches", markdown)
+    text = table.between(text, "benchmarks", main_table(project))
+    drafts = project.drafts
     return {
-        project.drafts / "results" / "statements.json": json.dumps(data, indent=2)
-        + "\n",
+        drafts / "results" / "statements.json": json.dumps(data, indent=2) + "\n",
         project.patches / "README.md": table.patches_readme(patches, effects),
-        readme: table.between(
-            readme.read_text(encoding="utf-8"),
-            table.markdown(patches, effects, "patches/"),
-        ),
+        readme: text,
+        **{
+            drafts / "benchmarks" / name: content
+            for name, content in shown(project, drafts / "results").items()
+        },
     }
+
+
+def stale(project: Project, wanted: dict[Path, str]) -> list[Path]:
+    """Return the files of docs-drafts/benchmarks/ that nothing writes any more."""
+    there = sorted((project.drafts / "benchmarks").glob("*"))
+    return [path for path in there if path not in wanted]
 
 
 def findings(project: Project) -> list[str]:
     """Name each file that is not what ``report`` would write."""
-    return [
-        f"{project.shown(path)} is out of date: ./scripts/stack report"
-        for path, text in texts(project, measure(project)).items()
+    wanted = texts(project, measure(project))
+    differing = [
+        path
+        for path, text in wanted.items()
         if not path.exists() or path.read_text(encoding="utf-8") != text
     ]
+    return [
+        f"{project.shown(path)} is out of date: ./scripts/stack report --count"
+        for path in [*differing, *stale(project, wanted)]
+    ]
+
+
+def write(project: Project, wanted: dict[Path, str]) -> None:
+    for path, text in wanted.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote {project.shown(path)}")
 
 
 def run(args: argparse.Namespace, project: Project) -> int:
@@ -78,8 +146,18 @@ def run(args: argparse.Namespace, project: Project) -> int:
         for line in found:
             print(line)
         return FINDINGS if found else OK
-    for path, text in texts(project, measure(project)).items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        print(f"wrote {project.shown(path)}")
+    if args.results is not None:
+        folder = Path(args.results)
+        if not folder.is_dir():
+            raise StackError(f"{folder} is no folder", "make bench ARGS=--quick")
+        into = folder / "report"
+        wanted = {into / name: text for name, text in shown(project, folder).items()}
+        write(project, wanted)
+        return OK
+    effects = measure(project) if args.count else table.load_effects(project)
+    wanted = texts(project, effects)
+    write(project, wanted)
+    for path in stale(project, wanted):
+        path.unlink()
+        print(f"removed {project.shown(path)}")
     return OK

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import series
+from .errors import StackError
 from .project import Project
-
-BEGIN = "<!-- patches:begin, written by ./scripts/stack report -->"
-END = "<!-- patches:end -->"
 
 
 @dataclass(frozen=True)
@@ -80,8 +78,15 @@ def patches_readme(patches: Sequence[series.Patch], effects: Effects) -> str:
     )
 
 
-def between(text: str, table: str) -> str:
-    """Return ``text`` with what stands between its two markers replaced."""
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{table}{END}{tail}"
+def between(text: str, name: str, new: str) -> str:
+    """Return ``text`` with what stands between the two markers of that name replaced.
+
+    StackError if they are not there.
+    """
+    begin = f"<!-- {name}:begin, written by ./scripts/stack report -->\n"
+    end = f"<!-- {name}:end -->"
+    head, found, rest = text.partition(begin)
+    _, ended, tail = rest.partition(end)
+    if not found or not ended:
+        raise StackError(f"README.md has no place for {name}: {begin.strip()} … {end}")
+    return f"{head}{begin}{new}{end}{tail}"

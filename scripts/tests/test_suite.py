@@ -6,7 +6,7 @@ import pytest
 
 from patchstack.errors import StackError
 from patchstack.overview import terminal
-from patchstack.table import BEGIN, END, between
+from patchstack.table import between
 from suite.baseline import Known, judge, load
 from suite.run import Run, broken_module, check_labels
 
@@ -60,5 +60,10 @@ def test_the_table_wraps() -> None:
 
 
 def test_between_replaces_what_is_between() -> None:
-    text = f"x\n{BEGIN}\nold\n{END}\ny\n"
-    assert between(text, "new\n") == f"x\n{BEGIN}\nnew\n{END}\ny\n"
+    text = (
+        "x\n<!-- demo:begin, written by ./scripts/stack report -->\n{}"
+        "<!-- demo:end -->\ny\n"
+    )
+    assert between(text.format("old\n"), "demo", "new\n") == text.format("new\n")
+    with pytest.raises(StackError, match="no place for another"):
+        between(text, "another", "new\n")

@@ -1,0 +1,98 @@
+"""What the bench measured, as rows to show."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from bench.figures import microseconds, number, spread, times
+from bench.variants import PATCHED, STOCK
+from evidence.results import Result
+
+
+@dataclass(frozen=True)
+class Span:
+    """A median and the first and third quartile."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Span":
+        return cls(median(values), *spread(values))
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One operation; wall time, µs per call, by what it ran on.
+
+    ``over``: the time of each of them but patched / patched's, of the pairs of
+    blocks of one round. ``statements``: mean per call. ``limit_of`` is the operation
+    that this one, a statement by itself, is the limit of.
+    """
+
+    database: str
+    values: str
+    operation: str
+    rows: int
+    wall: Mapping[str, Span]
+    cpu: Mapping[str, Span]
+    over: Mapping[str, Span]
+    statements: Mapping[str, float]
+    limit_of: str = ""
+
+    @property
+    def ratio(self) -> Span | None:
+        """Stock / patched; None where one of them did not run it."""
+        return self.over.get(STOCK)
+
+    @property
+    def sent(self) -> str:
+        """Statements of stock and of patched."""
+        both = [self.statements.get(name) for name in (STOCK, PATCHED)]
+        return " → ".join("-" if one is None else number(one) for one in both)
+
+
+def per_call(blocks: Iterable[Mapping[str, int]], what: str) -> list[float]:
+    """Return µs per call of each block; ``what``: "wall_ns", "cpu_ns"."""
+    return [block[what] / block["calls"] / 1_000 for block in blocks]
+
+
+def timing(result: Result, data: Mapping[str, Any]) -> Timing:
+    """Return one measurement of a file."""
+    blocks = data["blocks"]
+    wall = {name: per_call(each, "wall_ns") for name, each in blocks.items()}
+    cpu = {name: per_call(each, "cpu_ns") for name, each in blocks.items()}
+    patched = wall.get(PATCHED)
+    return Timing(
+        database=result.database,
+        values=result.data["options"]["values"],
+        operation=data["operation"],
+        rows=data["rows"],
+        wall={name: Span.of(each) for name, each in wall.items()},
+        cpu={name: Span.of(each) for name, each in cpu.items()},
+        over={
+            name: Span.of([a / b for a, b in zip(each, patched, strict=True)])
+            for name, each in wall.items()
+            if patched and name != PATCHED
+        },
+        statements={
+            name: each["statements"] / each["calls"]
+            for name, each in data["counted"].items()
+        },
+        limit_of=data["limit_of"],
+    )
+
+
+def timings(results: Iterable[Result]) -> list[Timing]:
+    """Return all that was measured, in the order of the files and in them."""
+    return [timing(each, data) for each in results for data in each.data["results"]]
+
+
+def change(each: Timing) -> str:
+    """Return "µs → µs, ratio" of stock and patched."""
+    if each.ratio is None:
+        return ""
+    before, after = (microseconds(each.wall[name].median) for name in (STOCK, PATCHED))
+    return f"{before} → {after}, {times(each.ratio.median)}"
