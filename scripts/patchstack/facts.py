@@ -2,6 +2,7 @@
 
 import os
 import platform
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
@@ -74,3 +75,18 @@ def commit(root: Path) -> str:
         return found + ("+" if git.dirty(untracked=False) else "")
     except GitError:
         return "unknown"
+
+
+def head(kind: str, form: int, root: Path) -> dict[str, object]:
+    """Return what each JSON file of results begins with.
+
+    ``kind`` and ``form`` tell a reader what is in it; ``root`` is the folder of
+    the checkout that made it. The date is in UTC.
+    """
+    return {
+        "kind": kind,
+        "format": form,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(root),
+        "machine": machine(),
+    }

@@ -15,6 +15,10 @@ Failures that stock Django has on a database too are listed with their reasons
 in scripts/suite/baseline/; everything else is news, and exit status 1. Status 2:
 no database that was asked for could be had, so nothing ran.
 
+What patches/ showed with the default labels, and with nothing after "--", is
+kept in results/tests-PYTHON-DATABASE.json, and the proofs of a run without
+arguments in results/proofs.json.
+
   ./scripts/stack test --db postgres cache.tests.DBCacheTests -- --debug-sql
   make test DB=mariadb LABELS="cache bulk_create" STOCK=1
 """
@@ -107,6 +111,9 @@ def run_named(args: argparse.Namespace, project: Project) -> int:
     rungs: Sequence[Rung] = ()
     if ORACLE in names:
         rungs = climb(project, tree, args.labels, args.rest)
+    # Other labels, or options that may leave out tests, are not a patch's evidence.
+    if tree[0] == "patched" and not (args.labels or args.full or args.rest):
+        keep_tests(project, tree[1].name, cells, rungs)
     return finish(cells, not_run, [], rungs=rungs, as_json=args.json)
 
 
@@ -153,6 +160,21 @@ def _run_each(
         else:
             cells += done
     return cells, not_run
+
+
+def keep_tests(
+    project: Project, tree: str, cells: Sequence["Cell"], rungs: Sequence["Rung"]
+) -> None:
+    """Write what each database showed of the patches to results/."""
+    from suite import evidence
+
+    patches = series.load(project)
+    for cell in [*cells, *(cell for rung in rungs for cell in rung.cells)]:
+        evidence.keep(
+            evidence.tests(cell, patches, tree, project.root),
+            project.results / evidence.name(cell),
+            project.root,
+        )
 
 
 def finish(
@@ -260,26 +282,50 @@ def tool_tests(project: Project) -> tuple[int, int, int]:
     return number["tests"] - failed - number["skipped"], failed, number["skipped"]
 
 
-def run_all(args: argparse.Namespace, project: Project) -> int:
-    """Run everything that can be run here."""
-    from databases.targets import Unavailable, targets
+def prove_all(
+    project: Project,
+    patches: Sequence[series.Patch],
+    made: Sequence[build.Commit],
+    tree: str,
+) -> list[str]:
+    """Prove every patch, write results/proofs.json; return what is wrong."""
+    from databases.targets import Unavailable
+    from suite import evidence
 
-    patches = series.load(project)
-    problems = verify.findings(project)
-    # Before the tool's tests: those of the bench need both.
-    trees.patched(project)
-    trees.stock(project)
-    tool = tool_tests(project)
-    made = build.build(project, series.files(project, patches))
+    proofs: list[prove.Proof] = []
+    not_run: dict[str, dict[str, str]] = {}
     for patch in patches:
         for names in prove.databases(patch):
             try:
                 proof = prove.prove_first(project, patch, made, names)
             except Unavailable as error:
                 say(f"{patch.slug} on {names[-1]}: not run: {error.reason}")
+                not_run.setdefault(patch.slug, {})[names[-1]] = error.reason
                 continue
-            problems += [f"prove {patch.slug}: {line}" for line in proof.findings]
+            proofs.append(proof)
             say(str(proof))
+    evidence.keep(
+        evidence.proofs(proofs, not_run, tree, project.root),
+        project.results / "proofs.json",
+        project.root,
+    )
+    return [
+        f"prove {proof.patch}: {line}" for proof in proofs for line in proof.findings
+    ]
+
+
+def run_all(args: argparse.Namespace, project: Project) -> int:
+    """Run everything that can be run here."""
+    from databases.targets import targets
+
+    patches = series.load(project)
+    problems = verify.findings(project)
+    # Before the tool's tests: those of the bench need both.
+    tested = trees.patched(project).name
+    trees.stock(project)
+    tool = tool_tests(project)
+    made = build.build(project, series.files(project, patches))
+    problems += prove_all(project, patches, made, tested)
     problems += report.findings(project)
     # The trees of the proofs and of the report may have taken its place.
     tree = ("patched", trees.patched(project))
@@ -291,5 +337,6 @@ def run_all(args: argparse.Namespace, project: Project) -> int:
         project.results / "logs",
     )
     rungs = climb(project, tree)
+    keep_tests(project, tree[1].name, cells, rungs)
     say("the tool's own tests: {} passed, {} failed, {} skipped".format(*tool))
     return finish(cells, not_run, problems, rungs=rungs, tool=tool, as_json=args.json)
