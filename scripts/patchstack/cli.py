@@ -25,6 +25,7 @@ VERBS = {
     "verify": "patchstack.verify",
     "prove": "patchstack.prove",
     "test": "patchstack.test",
+    "coverage": "suite.coverage",
     "overview": "patchstack.overview",
     "bench": "bench.verb",
     "race": "bench.race",

@@ -69,13 +69,19 @@ def run_cell(
     labels: Sequence[str],
     *,
     extra: Sequence[str] = (),
+    through: Sequence[str] = (),
     log: Path | None = None,
 ) -> Cell:
-    """Run the labels of a tree. Raise StackError if the server died meanwhile."""
+    """Run the labels of a tree; ``extra`` and ``through`` as in run_tests.
+
+    Raise StackError if the server died meanwhile.
+    """
     name = database.target.name
     began = time.monotonic()
     say(f"{name}, {tree_name}: {' '.join(labels) or 'the whole suite'} ...")
-    run = run_tests(tree, labels, database.environment(), extra=extra, log=log)
+    run = run_tests(
+        tree, labels, database.environment(), extra=extra, through=through, log=log
+    )
     seconds = time.monotonic() - began
     if not database.alive():
         raise StackError(
@@ -114,6 +120,7 @@ def run_target(
     logs: Path | None,
     *,
     extra: Sequence[str] = (),
+    through: Sequence[str] = (),
 ) -> list[Cell] | NotRun:
     """Run the labels of each tree on one database, in turn.
 
@@ -128,6 +135,7 @@ def run_target(
                     name,
                     labels,
                     extra=extra,
+                    through=through,
                     log=logs and logs / f"{target.name}-{name}.log",
                 )
                 for name, tree in trees

@@ -77,20 +77,22 @@ def run_tests(
     environment: Mapping[str, str],
     *,
     extra: Sequence[str] = (),
+    through: Sequence[str] = (),
     log: Path | None = None,
 ) -> Run:
     """Run the labels (all tests if there are none) of the tree.
 
     ``environment`` names the database (see databases.settings); ``extra`` goes
-    to runtests.py as it is. Without ``log`` the output goes to the terminal.
-    Raise StackError for a label that does not exist.
+    to runtests.py as it is, and ``through`` to Python before it: a module that
+    runs a script. Without ``log`` the output goes to the terminal. Raise
+    StackError for a label that does not exist.
     """
     check_labels(tree, labels)
     with tempfile.TemporaryDirectory(prefix="stack-") as folder:
         results = Path(folder) / "results.json"
         command = [
             *unprivileged(),
-            *(sys.executable, "runtests.py"),
+            *(sys.executable, *through, "runtests.py"),
             "--settings=databases.settings",
             "--noinput",  # A killed run leaves test databases: replace them.
             # Before the rest, in which an option may take a word behind it.

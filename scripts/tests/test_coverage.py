@@ -1,0 +1,314 @@
+"""Coverage of what patches add: on a fake upstream, with real git and coverage."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from patchstack import apply, export, series, upstream
+from patchstack.errors import FINDINGS, OK, USAGE, StackError
+from patchstack.git import Git
+from patchstack.project import Project
+from suite import coverage
+from suite.coverage import Ran, cover
+from suite.owned import Points, blamed, changed, owners, read, united
+from tests.conftest import (
+    FILES,
+    RUNTESTS,
+    assert_refused,
+    commit,
+    make_project,
+    table,
+    verb,
+)
+
+BASE = """\
+def get(key):
+    return key
+"""
+FIRST = f"""\
+{BASE}
+
+def size(rows):
+    if rows:
+        return len(rows)
+    return 0
+"""
+REST = """\
+    if rows is None:
+        return None
+    for row in rows:
+        return row
+"""
+SECOND = FIRST.replace("    return 0\n", REST)
+EXTRA = """\
+X = 1
+if X:  # pragma: no cover
+    Y = 2
+"""
+TESTS = """\
+from django.cache import get, size
+
+get(1)
+size([1])
+OUTCOMES = {"cache.tests.T.test_size": "ok"}
+"""
+FILE, OTHER = "django/cache.py", "django/extra.py"
+
+
+@pytest.fixture
+def covered(tmp_path: Path) -> Project:
+    """Two patches to one file, and a file of the second that no test imports."""
+    files = {FILE: BASE, "tests/runtests.py": RUNTESTS, "tests/cache/tests.py": TESTS}
+    made = make_project(tmp_path / "project", FILES | files)
+    verb(apply, made)
+    (made.patches / "series.toml").write_text(table("first") + table("second"))
+    commit(made, FILE, BASE, FIRST, "Added the size.")
+    (made.src / OTHER).write_text(EXTRA)
+    commit(made, FILE, FIRST, SECOND, "Looked at rows.")
+    verb(export, made)
+    return made
+
+
+def test_a_line_is_of_the_patch_that_wrote_it_last(covered: Project) -> None:
+    django = coverage.patched(covered)
+    assert django.owners == {
+        FILE: {
+            **dict.fromkeys((3, 4, 5, 6, 7), "first"),
+            **dict.fromkeys((8, 9, 10, 11), "second"),
+        },
+        OTHER: dict.fromkeys((1, 2, 3), "second"),
+    }
+
+
+def test_a_file_that_is_gone_and_one_of_tests_are_not_looked_at(
+    covered: Project,
+) -> None:
+    (covered.src / OTHER).unlink()
+    commit(covered, "tests/cache/tests.py", "get(1)", "get(2)", "Removed the file.")
+    git = Git(covered.src)
+    base = upstream.base(covered)
+    assert changed(git, base, "HEAD") == [FILE]
+    assert changed(git, "HEAD", "HEAD") == []
+    assert owners(git, "HEAD", {}, [FILE]) == {FILE: {}}
+
+
+def test_blame_is_not_misled_by_the_text_of_a_line() -> None:
+    first, second = "1" * 40, "2" * 40
+    porcelain = f"{first} 1 1 1\nsummary {second} 1 2 1\n\t{second} 1 3 1\n"
+    assert blamed(porcelain.encode()) == {1: first}
+
+
+def test_what_a_pragma_leaves_out_is_not_there() -> None:
+    there, ran = read(
+        {
+            "a": {
+                "executed_lines": [1, 2],
+                "missing_lines": [3],
+                "excluded_lines": [2],
+                "executed_branches": [[1, 3], [2, -1]],
+                "missing_branches": [[1, -1]],
+            }
+        }
+    )
+    assert ran == points([1], [(1, 3)])
+    assert there == points([1, 3], [(1, 3), (1, -1)])
+
+
+def points(
+    lines: list[int], branches: list[tuple[int, int]], file: str = "a"
+) -> Points:
+    return Points(
+        frozenset((file, line) for line in lines),
+        frozenset((file, *branch) for branch in branches),
+    )
+
+
+def ran(target: str, covered: Points, *, standin: bool = False) -> Ran:
+    there = points([1, 2, 3, 4], [(1, 2), (1, 3), (3, 4), (3, -1)])
+    return Ran(target, target.title(), "1", standin, 5, {}, there, covered)
+
+
+ONE = series.Patch(1, "one", "s", "fix", "draft", "It does.")
+
+
+def test_what_any_database_covers_is_covered() -> None:
+    runs = [
+        ran("sqlite", points([1, 2], [(1, 2)])),
+        ran("postgres", points([1, 3], [(1, 3), (3, -1)])),
+    ]
+    [found] = cover(runs, [ONE], {"a": dict.fromkeys((1, 2, 3, 4), "one")})
+    assert found.covered["sqlite"].counts == {"statements": 2, "branches": 1}
+    assert found.united == found.every == united([runs[0].covered, runs[1].covered])
+    assert found.missing == [("a", 4)]
+    assert found.partial == [("a", 3, 4)]
+
+
+def test_what_a_stand_in_covers_is_counted_by_itself() -> None:
+    runs = [
+        ran("sqlite", points([1], [(1, 2)])),
+        ran("h2", points([1, 3, 4], [(1, 3), (3, 4)]), standin=True),
+    ]
+    [found] = cover(runs, [ONE], {"a": dict.fromkeys((1, 2, 3, 4), "one")})
+    assert found.united.counts == {"statements": 1, "branches": 1}
+    assert found.every.counts == {"statements": 3, "branches": 3}
+    assert found.missing == [("a", 2), ("a", 3), ("a", 4)]
+    # Of line 3, which only the stand-in runs, what it does not take either.
+    assert found.partial == [("a", 1, 3), ("a", 3, -1)]
+    rows = coverage.missing_rows(found, {"a": ["x"] * 4})
+    assert [row["only_standin"] for row in rows["missing"]] == [False, True, True]
+    assert [row["only_standin"] for row in rows["partial"]] == [True, False]
+    shown = list(coverage.not_covered("one", rows))
+    assert shown[0] == "one: 3 lines not covered, 2 branches of covered lines not taken"
+    assert "  a:3: x (on a stand-in only)" in shown
+    assert "  a:3 → exit: x" in shown
+
+
+def test_lines_of_others_are_nothing_of_a_patch() -> None:
+    [found] = cover([ran("sqlite", points([1], []))], [ONE], {"a": {2: "one", 4: "b"}})
+    assert found.there == points([2], [])
+    assert found.united == Points()
+
+
+def test_the_table_has_a_column_for_each_database() -> None:
+    runs = [ran("sqlite", points([1], [(1, 2)])), ran("h2", Points(), standin=True)]
+    found = cover(runs, [ONE], {"a": {1: "one"}})
+    head, _, row, whole = coverage.table(found, runs).splitlines()
+    assert head.split() == [
+        "patch",
+        "all",
+        "sqlite",
+        "h2",
+        "united",
+        "and",
+        "stand-ins",
+    ]
+    assert row.replace("one", "together").split() == whole.split()
+    # There are two branches of line 1; SQLite takes one of them.
+    assert re.split(r" {2,}", row)[1:] == ["1, 2", "1, 1", "0, 0", "1, 1", "1, 1"]
+    assert "stand-ins" not in coverage.table(cover(runs[:1], [ONE], {}), runs[:1])
+
+
+def kept(project: Project) -> dict[str, Any]:
+    found = json.loads((project.results / "coverage.json").read_text())
+    assert isinstance(found, dict)
+    return found
+
+
+def test_a_run_and_what_is_united(
+    covered: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verb(coverage, covered, "--db", "sqlite") == OK
+    out = capsys.readouterr().out
+    assert f"  {FILE}:6 → 8: if rows:\n" in out
+    assert f"  {FILE}:8: if rows is None:\n" in out
+    assert "sqlite, SQLite" in out
+    data = kept(covered)
+    assert (data["kind"], data["format"]) == ("coverage", 1)
+    assert data["databases"]["sqlite"]["passed"] == 1
+    assert data["not_run"]["mariadb"] == coverage.NO_RESULT
+    first, second = data["patches"]["first"], data["patches"]["second"]
+    assert (first["statements"], first["branches"]) == (3, 2)
+    assert first["united"] == first["covered"]["sqlite"]
+    assert first["united"] == {"statements": 3, "branches": 1}
+    assert first["missing"] == []
+    [partial] = first["partial"]
+    assert partial == {
+        "file": FILE,
+        "line": 6,
+        "to": 8,
+        "text": "if rows:",
+        "only_standin": False,
+    }
+    # Lines 8 to 11, and the first of the file that is not imported.
+    assert (second["statements"], second["united"]["statements"]) == (5, 0)
+    assert {row["file"] for row in second["missing"]} == {FILE, OTHER}
+    # No trace of it in the tree, which is named for what it holds.
+    tree = next(covered.trees.iterdir())
+    assert not list(tree.rglob("*coverage*"))
+
+    # What another database covered, in another call.
+    path = covered.results / "coverage" / "sqlite.json"
+    run = json.loads(path.read_text())
+    files = run["files"][FILE]
+    files["executed_lines"] += [8, 9]
+    files["missing_lines"] = [10, 11]
+    files["executed_branches"] += [[6, 8], [8, 9]]
+    run["database"] = {"target": "mysql", "name": "MySQL", "version": "9"}
+    run["failed"] = {"cache.tests.T.test_get": "it broke"}
+    path.with_stem("mysql").write_text(json.dumps(run))
+    path.with_stem("mariadb").write_text(json.dumps(run | {"tree": "another"}))
+    path.with_stem("postgres").write_text("[]")
+    path.with_stem("oracle").write_text("{")
+    assert verb(coverage, covered, "--unite") == FINDINGS
+    said = capsys.readouterr()
+    assert "mysql: FAILED cache.tests.T.test_get: it broke\n" in said.out
+    for name in ("mariadb", "postgres", "oracle"):
+        assert f"{name}.json: not of this Django and this Python" in said.err
+    data = kept(covered)
+    assert list(data["databases"]) == ["sqlite", "mysql"]
+    assert data["patches"]["first"]["united"] == {"statements": 3, "branches": 2}
+    assert data["patches"]["first"]["partial"] == []
+    missing = data["patches"]["second"]["missing"]
+    assert [row["line"] for row in missing if row["file"] == FILE] == [10, 11]
+
+
+def test_a_run_of_labels_is_not_kept(covered: Project) -> None:
+    assert verb(coverage, covered, "--db", "sqlite", "cache") == OK
+    assert not list(covered.results.glob("coverage*"))
+
+
+def test_what_cannot_be_had_and_nothing_else(
+    covered: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verb(coverage, covered, "--db", "postgres99") == USAGE
+    assert "postgres99: not run: " in capsys.readouterr().out
+    with pytest.raises(StackError, match=r"no run of this Django") as caught:
+        verb(coverage, covered, "--unite")
+    assert caught.value.code == USAGE
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--unite", "--db", "sqlite"], "runs nothing"),
+        (["--unite", "cache"], "runs nothing"),
+        (["--db", "redis"], "redis is not a database"),
+        (["--db", "nosuch"], 'no database "nosuch"'),
+    ],
+)
+def test_wrong_options_are_refused(
+    tmp_path: Path, words: list[str], message: str
+) -> None:
+    assert_refused(lambda project: verb(coverage, project, *words), tmp_path, message)
+
+
+def test_a_series_without_patches_has_nothing_to_cover(empty: Project) -> None:
+    with pytest.raises(StackError, match="the series is empty"):
+        verb(coverage, empty, "--db", "sqlite")
+
+
+@dataclass(frozen=True)
+class Apart(Project):
+    """A checkout whose results and logs are kept in another folder."""
+
+    folder: Path
+
+    @property
+    def results(self) -> Path:
+        return self.folder
+
+
+def test_the_real_series_on_one_label(
+    real: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    apart = Apart(real.root, real.cache, tmp_path)
+    assert verb(coverage, apart, "--db", "sqlite", "cache.test_operations") == OK
+    out = capsys.readouterr().out
+    for patch in series.load(real):
+        assert f"\n{patch.slug} " in out
+    # The operation of its own is what the label runs.
+    assert "db-cache-migration: " not in out
