@@ -4,8 +4,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from patchstack.errors import StackError
 SCRIPTS = Path(__file__).resolve().parents[1]
 IDLE = 3  # seconds for a worker without work to end
 GRACE = 20  # seconds for one that is told to stop to drop its database
+LEAD = 0.05  # seconds from the request of a common start to the start
+OPENED = {"synchronous": "NORMAL", "journal": "WAL"}  # a database that is shared
 
 
 def environment(tree: Path, url: str) -> dict[str, str]:
@@ -128,3 +131,38 @@ def started(
         yield worker
     finally:
         worker.end()
+
+
+@contextmanager
+def sharing(
+    name: str, tree: Path, url: str, folder: Path, module: str, names: Sequence[str]
+) -> Iterator[tuple[list[Worker], dict[str, Any]]]:
+    """Start workers, one of each name, that share one database called ``name``.
+
+    The first makes the database and drops it: it is the last to end. Yields what it
+    says of the database, too.
+    """
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(started(each, tree, url, folder, module))
+            for each in names
+        ]
+        opened = workers[0].ask("open", name=name, folder=str(folder), **OPENED)
+        for worker in workers[1:]:
+            worker.ask("join", name=opened["name"], **OPENED)
+        yield workers, opened
+
+
+def together(
+    workers: Sequence[Worker], do: str, **arguments: object
+) -> tuple[list[dict[str, Any]], float]:
+    """Have all begin at one moment; return the answers, and the seconds it took.
+
+    A request gets that moment, ``at``, and the worker's number; ``ended`` of an
+    answer is when it was done. Both are of time.monotonic().
+    """
+    at = time.monotonic() + LEAD
+    for number, worker in enumerate(workers):
+        worker.send(do, at=at, number=number, **arguments)
+    answers = [worker.receive() for worker in workers]
+    return answers, max(answer["ended"] for answer in answers) - at

@@ -50,6 +50,10 @@ class Store(ABC):
 
     def open(self, options: Mapping[str, object]) -> None:
         """Make an empty cache with these OPTIONS, in which nothing ever expires."""
+        self.use(options)
+
+    def use(self, options: Mapping[str, object]) -> None:
+        """Use the cache with these OPTIONS, which is there."""
         from django.conf import settings
         from django.core.cache import caches
 
@@ -107,7 +111,7 @@ class DatabaseTable(Store):
     def open(self, options: Mapping[str, object]) -> None:
         from django.core.management import call_command
 
-        super().open(options)
+        self.use(options)
         # Without the name of a table: what the options ask for is in settings.
         call_command("createcachetable", verbosity=0)
 

@@ -14,8 +14,8 @@ FILL_BATCH = 1_000
 REMOVE_BATCH = 100
 WRITE_BATCH = 100  # entries in one set_many()
 
-# What leaves a table as a long-lived one is: statistics there, nothing left to
-# write back in the middle of a measurement.
+# Statistics are there, and nothing is left to write back in the middle of a
+# measurement.
 SETTLE = {
     "sqlite": "PRAGMA wal_checkpoint(TRUNCATE)",
     "postgresql": "VACUUM ANALYZE {}",
@@ -93,9 +93,7 @@ class Table(ABC):
                 rows.append(row)
             with transaction.atomic(), connection.cursor() as cursor:
                 cursor.executemany(insert, rows)
-        if settle := SETTLE.get(connection.vendor):
-            with connection.cursor() as cursor:
-                cursor.execute(settle.format(connection.ops.quote_name(self.name)))
+        settle(connection, self.name)
 
     def restore(self) -> None:
         """Bring the table back to its rows: new ones go, lost ones come back."""
@@ -224,6 +222,13 @@ class ItemTable(Table):
 
 
 NAMES = (CacheTable.name, ItemTable.name)
+
+
+def settle(connection: Any, name: str) -> None:
+    """Leave a table as a long-lived one is."""
+    if statement := SETTLE.get(connection.vendor):
+        with connection.cursor() as cursor:
+            cursor.execute(statement.format(connection.ops.quote_name(name)))
 
 
 def drop(connection: Any, name: str) -> None:

@@ -55,6 +55,14 @@ def read(path: Path, limit: int | None = None) -> array[int]:
     return keys
 
 
+def cumulated(objects: int, exponent: float) -> list[float]:
+    """Return the popularity of each rank and all before it: sums of rank ** -exponent.
+
+    As random.choices() takes them.
+    """
+    return list(accumulate(rank**-exponent for rank in range(1, objects + 1)))
+
+
 def zipf(objects: int, requests: int, exponent: float, seed: int) -> array[int]:
     """Return requests for objects whose popularity falls as rank ** -exponent.
 
@@ -63,7 +71,7 @@ def zipf(objects: int, requests: int, exponent: float, seed: int) -> array[int]:
     draw = random.Random(seed)
     ids = list(range(objects))
     draw.shuffle(ids)
-    weights = list(accumulate(rank**-exponent for rank in range(1, objects + 1)))
+    weights = cumulated(objects, exponent)
     return array("i", draw.choices(ids, cum_weights=weights, k=requests))
 
 

@@ -282,6 +282,11 @@ def filled[T: Table](table: T | None) -> T:
     return table
 
 
+def wait_until(at: float) -> None:
+    """Wait for a common start; ``at`` is a time.monotonic()."""
+    time.sleep(max(0.0, at - time.monotonic()))
+
+
 def main(session: type[Session]) -> None:
     """Answer the requests on standard input with the methods of a session."""
     # Ctrl-C reaches every process of the terminal; this one ends, with its

@@ -3,12 +3,12 @@
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.client import Worker, started
+from bench.client import OPENED, Worker, sharing, started, together
 from bench.race import Errors
 from patchstack.errors import StackError
 from stress import shared
@@ -16,8 +16,6 @@ from stress.mix import WITHIN
 from stress.values import Origin, names, unwritten
 
 MODULE = "stress.worker"
-OPENED = {"synchronous": "NORMAL", "journal": "WAL"}
-LEAD = 0.05  # seconds from the request of a common start to the start
 INCR_KEYS = 10
 ROUNDS = 200  # of add() in a request
 MIX_RECORDS, MIX_NUMBERS = 20, 4  # keys
@@ -84,11 +82,7 @@ class Crew:
         self, do: str, **arguments: object
     ) -> tuple[list[dict[str, Any]], float]:
         """Have all begin at one moment; return the answers, and the seconds it took."""
-        at = time.monotonic() + LEAD
-        for number, worker in enumerate(self.workers):
-            worker.send(do, at=at, number=number, **arguments)
-        answers = [worker.receive() for worker in self.workers]
-        return answers, max(answer["ended"] for answer in answers) - at
+        return together(self.workers, do, **arguments)
 
     @contextmanager
     def another(self, name: str) -> Iterator[Worker]:
@@ -102,20 +96,12 @@ class Crew:
 @contextmanager
 def crew(tree: Path, url: str, folder: Path, processes: int) -> Iterator[Crew]:
     """Start the processes on the Django in ``tree``, on a database of their own."""
-    with ExitStack() as stack:
-        workers = [
-            stack.enter_context(started(f"process {number}", tree, url, folder, MODULE))
-            for number in range(processes)
-        ]
-        # It makes the database and drops it: the first that starts is the last to end.
-        owner = workers[0]
-        opened = owner.ask("open", name="stress", folder=str(folder), **OPENED)
-        owner.ask("cache", make=True)
+    names = [f"process {number}" for number in range(processes)]
+    sharing_one = sharing("stress", tree, url, folder, MODULE, names)
+    with sharing_one as (workers, opened):
         barrier = shared.create(folder / "barrier", processes)
         for number, worker in enumerate(workers):
-            if number:
-                worker.ask("join", name=opened["name"], **OPENED)
-                worker.ask("cache", make=False)
+            worker.ask("cache", make=number == 0)
             worker.ask("meet", path=str(barrier), number=number)
         version = opened["database_version"]
         yield Crew(tree, url, folder, opened["name"], version, workers)

@@ -17,7 +17,7 @@ from bench.peers import DATABASE_CACHE
 from bench.race_worker import KEY, listed, start_of
 from bench.tables import CacheTable
 from bench.watch import watching
-from bench.worker import Session, filled, main
+from bench.worker import Session, filled, main, wait_until
 from stress import damage, shared, values
 from stress.mix import Mixer
 from stress.stored import Rows
@@ -530,10 +530,6 @@ def whole_value(key: str) -> object:
     if values.number_of(key) % 10 == 0:
         return values.base(key)
     return values.record(key, Origin(0, 0), RECORD)
-
-
-def wait_until(at: float) -> None:
-    time.sleep(max(0.0, at - time.monotonic()))
 
 
 def writes(chance: random.Random, keys: list[str]) -> Iterator[list[str]]:
