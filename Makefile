@@ -22,8 +22,8 @@ apply:
 bench: setup
 	$(STACK) bench $(addprefix --db ,$(DB)) $(ARGS)
 
-VERBS = fetch status export diff lint verify prove coverage race stress fuzz report db-up db-down
+VERBS = fetch status export diff lint verify prove coverage load race stress fuzz report db-up db-down
 .PHONY: all setup test test-full apply bench $(VERBS)
-lint verify prove coverage race stress fuzz report db-up: setup
+lint verify prove coverage load race stress fuzz report db-up: setup
 $(VERBS):
 	$(STACK) $@ $(ARGS)

@@ -28,6 +28,7 @@ VERBS = {
     "coverage": "suite.coverage",
     "overview": "patchstack.overview",
     "bench": "bench.verb",
+    "load": "bench.load",
     "race": "bench.race",
     "stress": "stress.verb",
     "fuzz": "differential.verb",
