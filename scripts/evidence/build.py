@@ -444,17 +444,13 @@ def load_section(found: Sequence[Load], figures: Sequence[Picture]) -> Section |
             Cell(
                 "{:,.0f} to {:,.0f}".format(*each.quartiles), rounded(each.quartiles[0])
             ),
-            Cell(times(each.gain), rounded(each.gain)) if each.gain else Cell("-", ""),
+            Cell(times(each.gain), rounded(each.gain)),
             *(
                 Cell(microseconds(each.latency[name]), rounded(each.latency[name]))
                 for name in ("p50", "p99", "p999", "worst")
             ),
-            Cell(
-                f"{each.failed:,}",
-                each.failed,
-                note=", ".join(f"{n:,} {name}" for name, n in each.errors.items()),
-            ),
-            Cell(f"{100 * each.hit_ratio:.1f} %", rounded(each.hit_ratio)),
+            *(events_cell(events) for events in (each.errors, each.failed)),
+            percent_cell(each.hit_ratio),
             Cell(f"{each.entries:,}", each.entries),
         ]
         for each in found
@@ -462,7 +458,7 @@ def load_section(found: Sequence[Load], figures: Sequence[Picture]) -> Section |
     head = (
         *("database", "side", "calls per second", "quartiles", "/ stock"),
         *("p50, µs", "p99, µs", "p99.9, µs", "worst, µs"),
-        *("errors", "hit ratio", "entries at the end"),
+        *("errors", "failed statements", "hit ratio", "entries at the end"),
     )
     return Section(
         "load",
@@ -470,11 +466,24 @@ def load_section(found: Sequence[Load], figures: Sequence[Picture]) -> Section |
         [
             "Processes make all kinds of calls on keys whose popularity follows Zipf's"
             " law, of which more are asked for than MAX_ENTRIES. The sides take turns."
-            " Quartiles are those of the turns."
+            " Quartiles are those of the turns. Errors are exceptions that reached the"
+            " caller, failed statements all that failed, whatever the cache did then."
         ],
         figures,
         [Table("loads", "Load test", head, rows)],
     )
+
+
+def events_cell(events: Mapping[str, int]) -> Cell:
+    total = sum(events.values())
+    names = ", ".join(f"{count:,} {name}" for name, count in events.items())
+    return Cell(f"{total:,}", total, note=names)
+
+
+def percent_cell(share: float | None) -> Cell:
+    if share is None:
+        return Cell("-", "")
+    return Cell(f"{100 * share:.1f} %", rounded(share))
 
 
 def hit_section(

@@ -12,7 +12,8 @@ class Load:
 
     ``calls`` per second and ``ratios`` (of hits) are those of each second of its
     turns, ``seconds`` its number. ``latency`` in µs: "p50", "p99", "p999", "worst".
-    ``gain``: its throughput / stock's, None for stock.
+    ``gain``: its throughput / stock's. ``errors`` reached the caller, ``failed`` are
+    all statements that failed, by exception. ``hit_ratio``: None without a get().
     """
 
     database: str
@@ -20,19 +21,15 @@ class Load:
     processes: int
     throughput: float
     quartiles: tuple[float, float]
-    gain: float | None
-    hit_ratio: float
+    gain: float
+    hit_ratio: float | None
     latency: Mapping[str, float]
     errors: Mapping[str, int]
+    failed: Mapping[str, int]
     entries: int
     seconds: Sequence[int]
     calls: Sequence[int]
     ratios: Sequence[float]
-
-    @property
-    def failed(self) -> int:
-        """Calls that raised."""
-        return sum(self.errors.values())
 
 
 def loads(results: Iterable[Result]) -> list[Load]:
@@ -43,10 +40,11 @@ def loads(results: Iterable[Result]) -> list[Load]:
             processes=result.data["options"]["processes"],
             throughput=side["throughput"]["median"],
             quartiles=tuple(side["throughput"]["quartiles"]),
-            gain=result.data["ratios"].get(side["strategy"]),
+            gain=result.data["ratios"][side["strategy"]],
             hit_ratio=side["hit_ratio"],
             latency=side["latency_us"]["all"],
             errors=side["errors"],
+            failed=side["failed_statements"],
             entries=side["entries"][-1],
             seconds=[window["second"] for window in side["windows"]],
             calls=[window["calls"] for window in side["windows"]],

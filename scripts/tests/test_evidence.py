@@ -116,6 +116,7 @@ def load() -> dict[str, Any]:
             "throughput": {"median": rate, "quartiles": [rate - 1, rate + 1]},
             "hit_ratio": 0.75,
             "errors": errors,
+            "failed_statements": {},
             "latency_us": {"all": {"p50": 9.0, "p99": 80, "p999": 900, "worst": 5e4}},
             "windows": [
                 {"second": n, "calls": n + 1, "gets": n, "hits": n} for n in range(3)
@@ -126,7 +127,7 @@ def load() -> dict[str, Any]:
     return head("load", "SQLite") | {
         "options": {"processes": 4},
         "results": [side(STOCK, 100, {"OperationalError": 3}), side(PATCHED, 250, {})],
-        "ratios": {PATCHED: 2.5},
+        "ratios": {STOCK: 1.0, PATCHED: 2.5},
     }
 
 
