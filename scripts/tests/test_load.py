@@ -166,7 +166,7 @@ def visit(made: Visitor, seconds: float = 0.1, offset: float = 0) -> Any:
 
 def test_a_visitor_counts_what_it_does() -> None:
     cache, made = visitor(dict(MIX))
-    tally = visit(made, offset=6.95)
+    tally = visit(made, 0.3, offset=6.9)
     assert sorted(tally.windows) == [6, 7]
     windows = tally.windows.values()
     calls, errors = sum(w.calls for w in windows), sum(w.errors for w in windows)
@@ -207,9 +207,11 @@ def test_streams_are_the_same_on_all_sides_and_differ_by_process() -> None:
     for number in (0, 0, 1):
         cache, made = visitor({"set": 3, "set_many": 1}, number)
         visit(made)
-        seen.append(cache.calls[:200])
-    assert seen[0] == seen[1] != seen[2]
-    assert {len(keys) for name, keys in seen[0] if name == "set_many"} <= set(
+        seen.append(cache.calls)
+    fewest = min(map(len, seen))
+    one, same, other = (calls[:fewest] for calls in seen)
+    assert one == same != other
+    assert {len(keys) for name, keys in one if name == "set_many"} <= set(
         range(2, MANY + 1)
     )
 
@@ -367,7 +369,7 @@ def test_stock_against_patched(
         assert 0.2 < each["hit_ratio"] < 1
         assert {window["second"] for window in each["windows"]} == {0, 1}
         assert sum(window["calls"] for window in each["windows"]) == each["calls"]
-        assert 0 < each["cpu_seconds"] < 2 * each["seconds"] + 1
+        assert each["cpu_seconds"] > 0
         # It culls.
         assert max(each["entries"]) < 150
     assert data["results"][1]["failed_statements"] == {}
