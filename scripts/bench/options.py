@@ -13,7 +13,8 @@ from patchstack.progress import say
 if TYPE_CHECKING:
     from databases.targets import Target
 
-MEASURED = {"sqlite", "postgresql", "mariadb", "mysql", "oracle"}
+MEASURED = ("sqlite", "postgresql", "mariadb", "mysql", "oracle")
+ALL = "all"
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -53,11 +54,22 @@ class Reader:
     ) -> list["Target"]:
         """Return the databases of those names, each once; SQLite if there is none.
 
-        ``able`` are the families that the verb can run on.
+        "all" stands for the oldest of each family. ``able`` are the families that
+        the verb can run on.
         """
-        from databases.targets import resolve
+        from databases.targets import resolve, targets
 
-        found = [resolve(name) for name in dict.fromkeys(asked or ["sqlite"])]
+        wished: list[str] = []
+        for name in asked or ["sqlite"]:
+            if name != ALL:
+                wished.append(name)
+                continue
+            wished += [
+                target.name
+                for target in targets()
+                if target.family in able and target.major is None
+            ]
+        found = [resolve(name) for name in dict.fromkeys(wished)]
         for target in found:
             if target.family not in MEASURED:
                 raise StackError(f"--db: {target.name} is not a database", self.help)
@@ -69,7 +81,7 @@ class Reader:
 
 
 def write(data: Mapping[str, Any], path: Path, root: Path) -> None:
-    """Write a JSON file; StackError if that cannot be."""
+    """Write a JSON file and say so; StackError if that cannot be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(data, indent=1) + "\n", "utf-8")

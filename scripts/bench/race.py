@@ -320,7 +320,7 @@ def race(
 def configure(parser: argparse.ArgumentParser) -> None:
     made = Plan()
     add = parser.add_argument
-    add("--db", action="append", metavar="NAME", help="may be repeated; sqlite")
+    add("--db", action="append", metavar="NAME", help="may be repeated; or all; sqlite")
     add("--mode", action="append", metavar="NAME", help="may be repeated; all")
     add("--threads", metavar="N", default=str(made.threads), help=f"{made.threads}")
     add("--keys", metavar="N", default=str(made.keys), help=f"{made.keys}")
@@ -411,5 +411,5 @@ def run(args: argparse.Namespace, project: "Project") -> int:
         options.write(data(races, wished, ids), Path(args.json), project.root)
     if findings:
         return FINDINGS
-    require(missing)
+    require(missing, args.db)
     return OK

@@ -48,7 +48,7 @@ READ = Reader(HELP)
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--db", action="append", metavar="NAME", help="may be repeated; sqlite")
+    add("--db", action="append", metavar="NAME", help="may be repeated; or all; sqlite")
     add("--ops", metavar="NAMES", help=f"of: {', '.join(OPERATIONS)}; * is allowed")
     add("--rows", metavar="N,N", help="rows in the table; 1000,300000")
     add("--values", choices=sorted(KINDS), help="of the cache; dict, 144 bytes")
@@ -228,7 +228,7 @@ def measure_each(
         found = measure(database.url, **djangos)
         keep(found, f"{name}-{target.name}", args, project)
 
-    require(on_each(targets, do))
+    require(on_each(targets, do), args.db)
     return OK
 
 

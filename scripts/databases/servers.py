@@ -93,10 +93,14 @@ def on_each(
     return missing
 
 
-def require(missing: Mapping[str, Unavailable]) -> None:
-    """Raise StackError, with the next command, if a database was not to be had."""
-    for name, why in missing.items():
-        raise StackError(f"{name}: not run: {why.reason}", why.command)
+def require(missing: Mapping[str, Unavailable], named: Iterable[str] | None) -> None:
+    """Raise StackError, with the next command, if a named one was not to be had.
+
+    Those of "all" may be missing.
+    """
+    for name in named or ():
+        if why := missing.get(name):
+            raise StackError(f"{name}: not run: {why.reason}", why.command)
 
 
 @contextlib.contextmanager
@@ -111,18 +115,25 @@ def running(target: Target) -> Iterator[Database]:
     if found:
         yield found
         return
-    try:
-        database, place = _launch(target)
-    except Unavailable:
-        if not _in_compose(target):
-            raise
-        database, ours = _composed(target)
+    with contextlib.ExitStack() as stack:
         try:
-            yield database
-        finally:
+            database = stack.enter_context(private(target))
+        except Unavailable:
+            if not _in_compose(target):
+                raise
+            database, ours = _composed(target)
             if ours:
-                compose.stop(target.name)
-        return
+                stack.callback(compose.stop, target.name)
+        yield database
+
+
+@contextlib.contextmanager
+def private(target: Target) -> Iterator[Database]:
+    """A server that nobody else uses, from local programs, for the time of the block.
+
+    Unavailable if there is no program; StackError if it does not start.
+    """
+    database, place = _launch(target)
     try:
         yield database
     finally:

@@ -46,7 +46,7 @@ ABLE = ("sqlite", "postgresql")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--db", action="append", metavar="NAME", help="may be repeated; sqlite")
+    add("--db", action="append", metavar="NAME", help="may be repeated; or all; sqlite")
     add(
         "--examples",
         metavar="N",
@@ -177,5 +177,5 @@ def run(args: argparse.Namespace, project: "Project") -> int:
     missing = on_each(targets, do)
     if not good:
         return FINDINGS
-    require(missing)
+    require(missing, args.db)
     return OK
