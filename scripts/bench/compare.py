@@ -524,7 +524,7 @@ def _rounds(
                 # Blocks of one length, not of one number of calls: a fast variant
                 # would be measured with the caches of the slow one's few calls.
                 # Rows made for the calls must not make another table of it.
-                most = MOST_CALLS // each.per if each.consumes else MOST_CALLS
+                most = MOST_CALLS // each.per if each.bounded else MOST_CALLS
                 calls[each.name, rows, variant] = min(
                     most, max(1, round(plan.block * 1e9 / one))
                 )

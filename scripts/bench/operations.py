@@ -145,7 +145,7 @@ def decr(data: Data) -> Call:
     return lambda: cache.decr(next(keys))
 
 
-@operation("delete existing key", consumes=True)
+@operation("delete existing key", bounded=True)
 def delete_existing_key(data: Data) -> Call:
     cache, keys = data.cache, iter(data.consumed())
     return lambda: cache.delete(next(keys))
@@ -166,7 +166,7 @@ def set_many(data: Data) -> Call:
     return lambda: cache.set_many(next(batches))
 
 
-@operation("delete_many(100)", per=100, consumes=True)
+@operation("delete_many(100)", per=100, bounded=True)
 def delete_many(data: Data) -> Call:
     cache, batches = data.cache, iter([*batched(data.consumed(100), 100)])
     return lambda: cache.delete_many(next(batches))

@@ -3,7 +3,7 @@
 Django is imported where it is used: the driver, which has none, reads the names.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import cache
 from itertools import count, cycle
@@ -55,6 +55,21 @@ class Items(Supply):
             self.objects.create(name=name, v=v)
         return cycle(rows)
 
+    def new_objects(self, size: int) -> Iterator[list[Any]]:
+        """Yield ``size`` objects that no row is for, for each call of the block."""
+        return iter([self._objects(self._fresh(size)) for _ in range(self.calls)])
+
+    def existing_objects(self, size: int) -> Iterator[list[Any]]:
+        """Yield objects with the names of ``size`` rows for each call of the block.
+
+        Fewer if the table has fewer: PostgreSQL takes a row only once.
+        """
+        batches = self.batches(size)
+        return iter([self._objects(dict.fromkeys(names)) for names in batches])
+
+    def _objects(self, names: Iterable[str]) -> list[Any]:
+        return [self.store(name=name, v=next(self._numbers)) for name in names]
+
 
 def lacks_returning(connection: Any) -> str:
     if connection.vendor in RAW:
@@ -68,6 +83,18 @@ def lacks_upsert(connection: Any) -> str:
     if hasattr(QuerySet, "upsert"):
         return ""
     return "this Django has no QuerySet.upsert()"
+
+
+def lacks_ignore_conflicts(connection: Any) -> str:
+    if connection.features.supports_ignore_conflicts:
+        return ""
+    return f"bulk_create() does not ignore conflicts on {connection.display_name}"
+
+
+def lacks_update_conflicts(connection: Any) -> str:
+    if connection.features.supports_update_conflicts:
+        return ""
+    return f"bulk_create() does not update conflicts on {connection.display_name}"
 
 
 OPERATIONS = Operations("orm")
@@ -166,6 +193,41 @@ def upsert_hit(data: Items) -> Call:
 def upsert_miss(data: Items) -> Call:
     objects, names, numbers = data.objects, data.new(), data.numbers()
     return lambda: objects.upsert(name=next(names), defaults={"v": next(numbers)})
+
+
+@operation("bulk_create(100)", per=100, bounded=True)
+def bulk_create(data: Items) -> Call:
+    objects, batches = data.objects, data.new_objects(100)
+    return lambda: objects.bulk_create(next(batches))
+
+
+# All of the rows are there already.
+@operation(
+    "bulk_create(100) ignore_conflicts",
+    per=100,
+    lacks=lacks_ignore_conflicts,
+    bounded=True,
+)
+def bulk_create_ignore_conflicts(data: Items) -> Call:
+    objects, batches = data.objects, data.existing_objects(100)
+    return lambda: objects.bulk_create(next(batches), ignore_conflicts=True)
+
+
+@operation(
+    "bulk_create(100) update_conflicts",
+    per=100,
+    lacks=lacks_update_conflicts,
+    bounded=True,
+)
+def bulk_create_update_conflicts(data: Items) -> Call:
+    from django.db import connection
+
+    objects, batches = data.objects, data.existing_objects(100)
+    fields: dict[str, Any] = {"update_fields": ["v", "updated"]}
+    # Elsewhere any unique key counts, and none may be named.
+    if connection.features.supports_update_conflicts_with_target:
+        fields["unique_fields"] = ["name"]
+    return lambda: objects.bulk_create(next(batches), update_conflicts=True, **fields)
 
 
 # The driver alone, which no ORM can beat.

@@ -97,8 +97,9 @@ class Operation:
     nothing if it can; ``instead`` is the operation that a stock Django without it
     runs. ``unlogged`` are the statements per call that go past Django's query log.
     ``sides`` are the variants that it is measured on, ``limit_of`` the operation
-    that cannot be faster than this one. One that ``consumes`` takes rows away that
-    are made for its calls.
+    that cannot be faster than this one. A block of one that is ``bounded``, for
+    whose calls rows are made, handles no more entries than the longest block has
+    calls: more would make another table of it.
     """
 
     name: str
@@ -110,7 +111,7 @@ class Operation:
     unlogged: int = 0
     sides: tuple[str, ...] = ()
     limit_of: str = ""
-    consumes: bool = False
+    bounded: bool = False
 
     def meant(self, lacking: Mapping[str, str]) -> str:
         """Return the operation to run where ``lacking`` (name → why) cannot be.
@@ -139,7 +140,7 @@ class Operations(dict[str, Operation]):
         unlogged: int = 0,
         sides: tuple[str, ...] = (),
         limit_of: str = "",
-        consumes: bool = False,
+        bounded: bool = False,
     ) -> Callable[[Prepare], Prepare]:
         """Return the decorator that makes a function an operation.
 
@@ -157,7 +158,7 @@ class Operations(dict[str, Operation]):
                 unlogged=unlogged,
                 sides=sides or self._sides,
                 limit_of=limit_of,
-                consumes=consumes,
+                bounded=bounded,
             )
             return prepare
 

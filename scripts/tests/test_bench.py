@@ -317,7 +317,7 @@ def test_rows_to_delete_are_made_for_each_call() -> None:
                 self.remove(one)
 
     for name, each in CACHE.items():
-        if not each.consumes:
+        if not each.bounded:
             continue
         cache = Cache()
         data = Data(cache, 50, seed=1, calls=4, insert=cache.update)
@@ -672,6 +672,9 @@ ORM_STATEMENTS = {
     "update_or_create fallback, no unique key": 4,
     "get_or_create hit": 1,
     "get_or_create miss": 4,
+    "bulk_create(100)": 1,
+    "bulk_create(100) ignore_conflicts": 1,
+    "bulk_create(100) update_conflicts": 1,
     "raw UPDATE RETURNING": 1,
 }
 
@@ -710,6 +713,11 @@ def test_every_orm_operation_does_what_its_name_says(
         elif name.endswith("no unique key"):
             # Two blocks, each with rows of its own.
             assert after == (200, total, highest + 20)
+        elif name == "bulk_create(100)":
+            assert after == (200, total, highest + 800)
+        elif name.startswith("bulk_create(100) "):
+            assert after[0] == rows
+            assert (after[1] != total) == name.endswith("update_conflicts")
         elif name.startswith("get"):
             assert after == (rows, total, highest)
         else:
