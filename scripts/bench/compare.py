@@ -1,9 +1,9 @@
-"""Stock against patched in one run: what to measure, the rounds, the result."""
+"""Stock against patched in one run: who takes part at what, and the result."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,15 +19,24 @@ from bench.figures import (
     with_spread,
 )
 from bench.operations import DAY, Operation, select
-from bench.peers import find
+from bench.partial import Identity, Partial
+from bench.peers import Found, find, settle, unfit
+from bench.plan import QUICK, Plan
 from bench.proxy import farther
 from bench.report import Report, circumstances
-from bench.values import compressed_size, pickled
+from bench.rounds import (
+    Block,
+    Counted,
+    Lane,
+    Workers,
+    count,
+    take_turns,
+    warm_up,
+)
 from bench.variants import PATCHED, STOCK
+from databases import urls
 from patchstack.errors import StackError
 from patchstack.progress import say, step
-
-MOST_CALLS = 2_000  # in one block
 
 HEADER = (
     "operation",
@@ -56,58 +65,6 @@ LEGEND = (
     " patched, median of each\nround's ratio. CPU is that of the Python process,"
     " without a server's. statements: mean per call,\nBEGIN and COMMIT included."
 )
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What one run measures.
-
-    ``values`` is the kind of the cache's values, ``block`` the wished length of a
-    block in seconds, ``latency`` what is added to each round trip to the server,
-    in milliseconds.
-    """
-
-    rows: tuple[int, ...] = (1_000, 300_000)
-    operations: tuple[str, ...] = ()
-    values: str = "dict"
-    max_entries: int | None = None
-    rounds: int = 15
-    block: float = 0.1
-    counted_calls: int = 100
-    seed: int = 1
-    latency: float = 0
-
-    @property
-    def limit(self) -> int:
-        """MAX_ENTRIES: as asked, else one that is never reached."""
-        return self.max_entries or max(1_000_000, 2 * max(self.rows))
-
-
-QUICK = Plan(rounds=5, block=0.04, counted_calls=40)
-
-
-@dataclass(frozen=True)
-class Block:
-    """One variant's part of a round, in nanoseconds; the last two of single calls."""
-
-    calls: int
-    cpu_ns: int
-    wall_ns: int
-    p99_ns: int
-    worst_ns: int
-
-
-@dataclass(frozen=True)
-class Counted:
-    """Statements of ``calls`` calls together, and how many of them ran a COUNT."""
-
-    calls: int
-    statements: int
-    with_count: int
-
-    @property
-    def mean(self) -> float:
-        return self.statements / self.calls
 
 
 @dataclass(frozen=True)
@@ -218,6 +175,18 @@ class Choice:
         runs = {each.name: self.runs[each.name] for each in left}
         return Choice(left, runs, skipped)
 
+    def spared(self, why: Mapping[str, Mapping[str, str]]) -> "Choice":
+        """Leave out what some variants cannot do: variant → operation → why."""
+        runs = {
+            name: {
+                variant: meant
+                for variant, meant in its.items()
+                if name not in why.get(variant, {})
+            }
+            for name, its in self.runs.items()
+        }
+        return Choice(self.operations, runs, self.skipped)
+
 
 def choose(
     operations: Sequence[Operation], lacking: Mapping[str, Mapping[str, str]]
@@ -253,11 +222,13 @@ class Comparison(Report):
     """Everything of one run.
 
     ``skipped`` and ``instead`` are those of the Choice. ``peers``: name → version;
-    ``absent``: name of one that could not be run → why.
+    ``absent``: name of one that could not be run → why; ``unsupported``: name →
+    operation that it cannot do → why. ``resumed`` is how often the run was
+    interrupted and gone on with.
     """
 
     KIND = "bench"
-    FORMAT = 2
+    FORMAT = 3
 
     plan: Plan
     measured: Sequence[Measured]
@@ -265,21 +236,29 @@ class Comparison(Report):
     instead: Mapping[str, str] = field(default_factory=dict)
     peers: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
+    unsupported: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    resumed: int = 0
+
+    def identity(self) -> Identity:
+        """Return what must be the same when a run is gone on with."""
+        head = self.head()
+        return {
+            **{name: head[name] for name in ("database", "machine", "django", "ids")},
+            "options": self.plan.to_json(),
+            "peers": dict(self.peers),
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Return everything that was measured, and the medians for readers of it."""
         return {
             **self.head(),
-            "options": asdict(self.plan)
-            | {
-                "max_entries": self.plan.limit,
-                "value_bytes": len(pickled(self.plan.values)),
-                "value_bytes_zlib": compressed_size(self.plan.values),
-            },
+            "options": self.plan.to_json(),
+            "resumed": self.resumed,
             "skipped": dict(self.skipped),
             "instead": dict(self.instead),
             "peers": dict(self.peers),
             "absent": dict(self.absent),
+            "unsupported": {name: dict(why) for name, why in self.unsupported.items()},
             "results": [asdict(each) | summary(each) for each in self.measured],
             "limits": [asdict(each) for each in self.limits()],
         }
@@ -308,6 +287,11 @@ class Comparison(Report):
                 f"{name}: not run: {why}"
                 for left_out in (self.skipped, self.absent)
                 for name, why in left_out.items()
+            ),
+            *(
+                f"{name}, {peer}: not run: {why}"
+                for peer, operations in self.unsupported.items()
+                for name, why in operations.items()
             ),
         ]
 
@@ -422,7 +406,7 @@ def peer_cells(measured: Sequence[Measured], peers: Iterable[str]) -> list[list[
                     cpu,
                     with_spread(each.wall(peer)),
                     wall,
-                    number(each.counted[peer].mean),
+                    number(each.counted[peer].mean) if peer in each.counted else "-",
                 ]
             )
     return rows
@@ -435,125 +419,152 @@ def compare(
     url: str = "sqlite:///:memory:",
     plan: Plan = QUICK,
     ids: Mapping[str, str] | None = None,
+    partial: Partial | None = None,
 ) -> Comparison:
     """Measure the Django in two folders on the database server that ``url`` names.
 
     Each variant and number of rows has a process and a database of its own (on
     SQLite a file in a temporary folder), all alive at once; the variants take
-    turns at each operation, in another order every round. Other caches for the
-    database take part where they can be imported, on the stock Django. ``ids`` says
-    what the folders hold, for the JSON. StackError if nothing of the plan can be
-    measured.
+    turns at each operation, in another order every round. Other caches take part
+    where they can be had, on the stock Django. ``ids`` says what the folders hold,
+    for the JSON. ``partial`` is the file that keeps each round. StackError if
+    nothing of the plan can be measured, or if the file is of another run.
     """
     wished = select(plan.operations)
     with tempfile.TemporaryDirectory(prefix="bench-") as name, ExitStack() as stack:
+        folder = Path(name)
         if plan.latency:
             url = stack.enter_context(farther(url, plan.latency))
         workers: dict[int, dict[str, Worker]] = {rows: {} for rows in plan.rows}
         opened: dict[str, dict[str, Any]] = {}
 
-        def begin(variant: str, tree: Path) -> None:
+        def begin(variant: str, tree: Path, url: str) -> None:
             for rows, group in workers.items():
                 group[variant] = stack.enter_context(
-                    started(f"{variant} {rows} rows", tree, url, Path(name))
+                    started(f"{variant} {rows} rows", tree, url, folder)
                 )
                 opened[variant] = group[variant].ask(
                     "open", name=f"{variant}_{rows}", folder=name, synchronous="NORMAL"
                 )
 
-        begin(STOCK, stock)
-        begin(PATCHED, patched)
+        begin(STOCK, stock, url)
+        begin(PATCHED, patched, url)
         some = workers[plan.rows[0]]
         sides = {side for each in wished for side in each.sides}
-        peers = find(some[STOCK], opened[STOCK]["database"], sides)
+        found = find(
+            some[STOCK],
+            opened[STOCK]["database"],
+            sides.intersection(plan.peers),
+            unfit(max(plan.rows), plan.values, plan.max_entries),
+        )
+        peers, places = settle(found, stack, plan.rows, folder, plan.latency)
+        # Those that have no table have no database either.
+        silent = [peer.name for peer in peers.peers if not peer.databases]
         for peer in peers.peers:
-            begin(peer.name, stock)
+            begin(peer.name, stock, urls.DEFAULT if peer.name in silent else url)
         choice = choose(
             wished,
             {variant: worker.ask("lacking") for variant, worker in some.items()},
         )
-        for rows, group in workers.items():
-            with step(f"filling {rows:,} rows, {', '.join(group)}"):
-                for variant, worker in group.items():
-                    worker.send(
-                        "prepare",
-                        rows=rows,
-                        max_entries=plan.limit,
-                        timeout=DAY,
-                        seed=plan.seed,
-                        tables=choice.tables(variant),
-                        values=plan.values,
-                        backend=peers.backend(variant),
-                    )
-                for worker in group.values():
-                    worker.receive()
+        about = Comparison(
+            **circumstances(opened, ids),
+            plan=plan,
+            measured=[],
+            peers=peers.versions,
+            absent=peers.absent,
+        )
+        if partial:
+            partial.check(about.identity())
+        _fill(workers, plan, choice, peers, places)
         for variant, worker in some.items():
             unable = worker.ask("unable", operations=choice.limits(variant))
             choice = choice.without(unable)
-        measured = _rounds(workers, choice, plan)
-    return Comparison(
-        **circumstances(opened, ids),
-        plan=plan,
-        measured=measured,
+        unsupported: dict[str, dict[str, str]] = {}
+        for peer in peers.peers:
+            its = [name for name, runs in choice.runs.items() if peer.name in runs]
+            if failing := some[peer.name].ask("failing", operations=its):
+                unsupported[peer.name] = failing
+        choice = choice.spared(unsupported)
+        lanes = [
+            Lane(each, rows, choice.runs[each.name])
+            for each in choice.operations
+            for rows in workers
+        ]
+        _run(workers, lanes, about, silent, partial)
+    return replace(
+        about,
+        measured=[measured(lane) for lane in lanes],
         skipped=choice.skipped,
         instead=choice.instead,
-        peers=peers.versions,
-        absent=peers.absent,
+        unsupported=unsupported,
+        resumed=partial.resumed if partial else 0,
     )
 
 
-def _rounds(
-    workers: Mapping[int, Mapping[str, Worker]], choice: Choice, plan: Plan
-) -> list[Measured]:
-    """Count the statements, warm up, then take turns for all rounds."""
-    lanes = [(each, rows) for each in choice.operations for rows in workers]
-    counted: dict[tuple[str, int], dict[str, Counted]] = {}
-    calls: dict[tuple[str, int, str], int] = {}
-    with step("counting statements, warming up"):
-        for each, rows in lanes:
-            counted[each.name, rows] = {}
-            for variant, name in choice.runs[each.name].items():
-                found = workers[rows][variant].ask(
-                    "statements",
-                    operation=name,
-                    calls=max(1, plan.counted_calls // each.per),
+def _fill(
+    workers: Workers,
+    plan: Plan,
+    choice: Choice,
+    peers: Found,
+    places: Mapping[str, Mapping[int, str]],
+) -> None:
+    """Let all workers of a number of rows make their tables at once."""
+    for rows, group in workers.items():
+        with step(f"filling {rows:,} rows, {', '.join(group)}"):
+            for variant, worker in group.items():
+                worker.send(
+                    "prepare",
+                    rows=rows,
+                    max_entries=plan.limit,
+                    timeout=DAY,
                     seed=plan.seed,
+                    tables=choice.tables(variant),
+                    values=plan.values,
+                    backend=peers.backend(variant),
+                    location=places[variant][rows] if variant in places else "",
                 )
-                one = found.pop("wall_ns") / found["calls"]
-                counted[each.name, rows][variant] = Counted(**found)
-                # Blocks of one length, not of one number of calls: a fast variant
-                # would be measured with the caches of the slow one's few calls.
-                # Rows made for the calls must not make another table of it.
-                most = MOST_CALLS // each.per if each.bounded else MOST_CALLS
-                calls[each.name, rows, variant] = min(
-                    most, max(1, round(plan.block * 1e9 / one))
-                )
-    blocks: dict[tuple[str, int], dict[str, list[Block]]] = {
-        (each.name, rows): {variant: [] for variant in choice.runs[each.name]}
-        for each, rows in lanes
-    }
-    for turn in range(plan.rounds):
-        say(f"round {turn + 1} of {plan.rounds}")
-        for each, rows in lanes:
-            lane = each.name, rows
-            names = choice.runs[each.name]
-            first = turn % len(names)
-            for variant in [*names][first:] + [*names][:first]:
-                block = workers[rows][variant].ask(
-                    "run",
-                    operation=names[variant],
-                    calls=calls[each.name, rows, variant],
-                    seed=plan.seed + turn,
-                )
-                blocks[lane][variant].append(Block(**block))
-    return [
-        Measured(
-            operation=each.name,
-            per=each.per,
-            rows=rows,
-            blocks=blocks[each.name, rows],
-            counted=counted[each.name, rows],
-            limit_of=each.limit_of,
-        )
-        for each, rows in lanes
-    ]
+            for worker in group.values():
+                worker.receive()
+
+
+def _run(
+    workers: Workers,
+    lanes: Sequence[Lane],
+    about: Comparison,
+    silent: Sequence[str],
+    partial: Partial | None,
+) -> None:
+    """Measure all rounds, or those that another run has not measured.
+
+    ``about`` is everything but what is measured.
+    """
+    plan = about.plan
+    runs = {lane.operation.name: dict(lane.runs) for lane in lanes}
+    identity = {**about.identity(), "runs": runs}
+    if partial:
+        partial.check(identity)
+    done = 0
+    if partial and partial.saved:
+        done = partial.load(lanes)
+        say(f"{about.database}: going on after round {done} of {plan.rounds}")
+        warm_up(workers, lanes, plan)
+    else:
+        count(workers, lanes, plan, silent)
+
+    def keep(rounds: int) -> None:
+        if partial:
+            partial.keep(identity, lanes, rounds)
+
+    take_turns(workers, lanes, plan, first=done, database=about.database, keep=keep)
+
+
+def measured(lane: Lane) -> Measured:
+    """Return what all rounds of a lane gave."""
+    return Measured(
+        operation=lane.operation.name,
+        per=lane.operation.per,
+        rows=lane.rows,
+        blocks=lane.blocks,
+        counted=lane.counted,
+        limit_of=lane.operation.limit_of,
+    )

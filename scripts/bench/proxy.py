@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager, suppress
 from queue import SimpleQueue
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Thread
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from databases import urls
 from patchstack.errors import StackError
@@ -38,6 +38,18 @@ def farther(url: str, milliseconds: float) -> Iterator[str]:
         path = quote(address.name, safe="")
         options = f"?{urlencode(address.options)}" if address.options else ""
         yield f"{address.scheme}://{login}@{host}:{port}/{path}{options}"
+
+
+@contextmanager
+def farther_cache(url: str, milliseconds: float) -> Iterator[str]:
+    """Yield a URL for ``farther`` of a Redis or memcached server."""
+    parts = urlsplit(url)
+    assert parts.hostname
+    assert parts.port
+    delay = milliseconds / 2_000
+    with delayed((parts.hostname, parts.port), delay) as (host, port):
+        near = f"{parts.hostname}:{parts.port}"
+        yield url.replace(near, f"{host}:{port}")
 
 
 @contextmanager

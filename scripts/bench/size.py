@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.client import Worker, started
 from bench.figures import aligned, times
-from bench.peers import find
+from bench.peers import find, of_database
 from bench.report import Report, circumstances
 from bench.values import KINDS, compressed_size, pickled
 from bench.variants import PATCHED, STOCK
@@ -140,7 +140,8 @@ def measure(
 
         begin(STOCK, stock)
         begin(PATCHED, patched)
-        peers = find(workers[STOCK], opened[STOCK]["database"])
+        database = opened[STOCK]["database"]
+        peers = find(workers[STOCK], database, of_database(database), {})
         for peer in peers.peers:
             begin(peer.name, stock)
         for number, kind in ((number, kind) for number in rows for kind in values):

@@ -1,12 +1,14 @@
-"""The tables that operations work on: made, filled, brought back to their rows."""
+"""What operations work on, tables mostly: made, filled, brought back to its rows."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from itertools import batched
 from typing import Any
 
 from bench import orm
 from bench.operations import DAY, Data
-from bench.peers import DATABASE_CACHE
+from bench.peers import DATABASE_CACHE, DISKCACHE, MEMCACHED, REDIS
 from bench.registry import Supply
 from bench.values import VALUES
 
@@ -23,13 +25,52 @@ SETTLE = {
 }
 
 
-class Table(ABC):
+class Store(ABC):
+    """What holds an entry for each of the keys of ``data``."""
+
+    data: Supply
+
+    @abstractmethod
+    def make(self) -> None:
+        """Make it, in the place of one that is there, and fill it."""
+
+    @abstractmethod
+    def insert(self, keys: list[str]) -> None:
+        """Write an entry for each of these new keys."""
+
+    @abstractmethod
+    def remove(self, keys: list[str]) -> None:
+        """Delete those entries."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Delete all entries."""
+
+    @abstractmethod
+    def entries(self) -> int:
+        """Return how many entries there are."""
+
+    def fill(self) -> None:
+        """Write every key of ``data`` where there is none."""
+        self.insert(self.data.keys)
+
+    def restore(self) -> None:
+        """Bring it back to its entries: new ones go, lost ones come back."""
+        added = self.data.added
+        for start in range(0, len(added), REMOVE_BATCH):
+            self.remove(added[start : start + REMOVE_BATCH])
+        added.clear()
+        if self.entries() != self.data.rows:
+            self.clear()
+            self.fill()
+
+
+class Table(Store):
     """A table with the rows of ``data``; ``name`` is the database's."""
 
     name: str
     key_column: str
     given_column = ""  # whose value the database gives
-    data: Supply
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -48,26 +89,16 @@ class Table(ABC):
     def write(self, key: str, number: int) -> None:
         """Write a new entry as Django does."""
 
-    @abstractmethod
-    def remove(self, keys: list[str]) -> None:
-        """Delete those entries."""
-
-    @abstractmethod
-    def clear(self) -> None:
-        """Delete all entries."""
-
     def make(self) -> None:
-        """Create the table, in the place of one that is there, and fill it."""
         drop(self._connection, self.name)
         self.create()
         self.fill()
         self.data.insert = self.insert
 
     def fill(self) -> None:
-        """Write every key of ``data`` into the empty table."""
         if not self._samples:
             self._samples = self._sampled()
-        self.insert(self.data.keys)
+        super().fill()
 
     def insert(self, keys: list[str]) -> None:
         """Write rows for new keys, and leave the table as a long-lived one is.
@@ -95,19 +126,11 @@ class Table(ABC):
                 cursor.executemany(insert, rows)
         settle(connection, self.name)
 
-    def restore(self) -> None:
-        """Bring the table back to its rows: new ones go, lost ones come back."""
-        added = self.data.added
-        for start in range(0, len(added), REMOVE_BATCH):
-            self.remove(added[start : start + REMOVE_BATCH])
-        added.clear()
+    def entries(self) -> int:
         with self._connection.cursor() as cursor:
             name = self._connection.ops.quote_name(self.name)
             cursor.execute(f"SELECT COUNT(*) FROM {name}")
-            (rows,) = cursor.fetchone()
-        if rows != self.data.rows:
-            self.clear()
-            self.fill()
+            return int(cursor.fetchone()[0])
 
     def _sampled(self) -> list[list[object]]:
         """Return a row for each value, that of the columns to copy."""
@@ -156,10 +179,7 @@ class CacheTable(Table):
 
     def make(self) -> None:
         super().make()
-        # Else a hit would be measured that is none.
-        for key in self.data.keys[:1]:
-            if self._cache.get(key) != self.data.value(0):
-                raise RuntimeError("the cache does not find an entry that was copied")
+        check_hit(self._cache, self.data)
 
     def create(self) -> None:
         from django.core.management import call_command
@@ -190,6 +210,91 @@ class CacheTable(Table):
 
     def clear(self) -> None:
         self._cache.clear()
+
+
+class CacheElsewhere(Store):
+    """A cache that has no table; what is in it comes and goes through its methods.
+
+    ``location`` is the folder or the server of it, used by nobody else; ``backend``,
+    ``timeout`` and ``values`` are as those of a CacheTable.
+    """
+
+    data: Data
+
+    def __init__(
+        self,
+        backend: str,
+        location: str,
+        rows: int,
+        seed: int,
+        timeout: int | None,
+        values: str,
+    ) -> None:
+        from django.utils.module_loading import import_string
+
+        options = OPTIONS.get(backend, {})
+        cache = import_string(backend)
+        self._cache = cache(location, {"TIMEOUT": timeout, "OPTIONS": options})
+        self._entries = ENTRIES[backend]
+        self.data = Data(self._cache, rows, seed, kind=values, insert=self.insert)
+
+    def make(self) -> None:
+        self.clear()
+        self.fill()
+        if self.entries() != self.data.rows:
+            raise RuntimeError("the cache does not keep what is written to it")
+        check_hit(self._cache, self.data)
+
+    def insert(self, keys: list[str]) -> None:
+        values = self.data.values()
+        for batch in batched(keys, FILL_BATCH):
+            with together(self._cache):
+                self._cache.set_many(dict(zip(batch, values, strict=False)), DAY)
+
+    def remove(self, keys: list[str]) -> None:
+        with together(self._cache):
+            self._cache.delete_many(keys)
+
+    def clear(self) -> None:
+        self._cache.clear()
+
+    def entries(self) -> int:
+        return self._entries(self._cache)
+
+
+# A limit that is never reached: Django's caches here have none either.
+OPTIONS = {DISKCACHE: {"size_limit": 2**50}}
+
+
+def redis_entries(cache: Any) -> int:
+    return int(cache._cache.get_client().dbsize())
+
+
+def memcached_entries(cache: Any) -> int:
+    clients = cache._cache.clients.values()
+    return sum(int(client.stats()[b"curr_items"]) for client in clients)
+
+
+# Class of a cache → how many entries it holds.
+ENTRIES: dict[str, Callable[[Any], int]] = {
+    DISKCACHE: lambda cache: len(cache._cache),
+    REDIS: redis_entries,
+    MEMCACHED: memcached_entries,
+}
+
+
+def together(cache: Any) -> AbstractContextManager[object]:
+    """Return the transaction of a cache that has one, for many writes in a row."""
+    transact = getattr(cache._cache, "transact", nullcontext)
+    found: AbstractContextManager[object] = transact()
+    return found
+
+
+def check_hit(cache: Any, data: Data) -> None:
+    """RuntimeError if an entry is not found: a hit would be measured that is none."""
+    for key in data.keys[:1]:
+        if cache.get(key) != data.value(0):
+            raise RuntimeError("the cache does not find an entry that is there")
 
 
 class ItemTable(Table):

@@ -1,19 +1,25 @@
 """Measure cache and ORM operations, stock and patched Django in one run.
 
 Each has a process and databases of its own with the same rows, and they take
-turns at each operation in every round, with django-mysql's cache if there is
-one. Tables show CPU time (of the Python process) and wall time per call, their
-quartiles, ratios, statements, calls that ran a COUNT, the time / that of the
-statement alone ("bare": what the patched cache sends, "raw": by the driver),
-and the growth with the rows. "in atomic" is a transaction per call.
+turns at each operation in every round. So do other caches on stock Django
+(--peers; all that can be had, with --quick none): django-mysql's in MariaDB
+and MySQL, diskcache in files, private servers of Redis and memcached. Tables
+show CPU time (of the Python process) and wall time per call, their quartiles,
+ratios, statements, calls that ran a COUNT, the time / that of the statement
+alone ("bare": what the patched cache sends, "raw": by the driver), and the
+growth with the rows. "in atomic" is a transaction per call.
 
 SQLite runs on files in $TMPDIR, in WAL mode. A server gets databases that are
-dropped at the end; --latency puts a proxy before it. --size shows the bytes on
-disk of 10,000 entries (--rows) of each kind of values. --replay sends request
-streams (../shared/traces, or synthetic ones, which the table says) through a
-real cache, get and on a miss set, for hit ratios, writes, and rough times. A
-strategy is what CULL_STRATEGY takes (modules of this folder, too), lru-1 (LRU
-one at a time), stock or patched (their defaults).
+dropped at the end; --latency puts a proxy before it. Pages (--values) have 9
+kB, and stock's table of 300,000 has 4 GB: their rows are 1000,10000. Rounds
+are kept in results/bench-NAME.partial.json, where --resume goes on.
+
+--size shows the bytes on disk of 10,000 entries (--rows) of each kind of
+values. --replay sends request streams (../shared/traces, or synthetic ones,
+which the table says) through a real cache, get and on a miss set, for hit
+ratios, writes, and rough times. A strategy is what CULL_STRATEGY takes
+(modules of this folder, too), lru-1 (LRU one at a time), stock or patched
+(their defaults).
 
   ./scripts/stack bench --quick --db postgres --db mariadb --ops "set*,touch"
   ./scripts/stack bench --db postgres --latency 1 --ops "update_or_create*"
@@ -22,20 +28,26 @@ one at a time), stock or patched (their defaults).
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bench import options, replay, size
-from bench.compare import LEGEND, QUICK, Comparison, Plan, compare
+from bench.compare import LEGEND, Comparison, compare
 from bench.operations import OPERATIONS, select
-from bench.options import Reader, names
+from bench.options import MEASURED, Reader, names
+from bench.partial import Partial, standing
+from bench.peers import NAMES as PEERS
+from bench.plan import PAGE_ROWS, QUICK, ROWS, Plan
 from bench.traces import NAMES, load
 from bench.values import KINDS, pickled
 from bench.variants import PATCHED, STOCK
 from databases import urls
 from patchstack.errors import OK, StackError
+from patchstack.progress import say
 
 if TYPE_CHECKING:
     from databases.servers import Database
@@ -48,12 +60,22 @@ READ = Reader(HELP)
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--db", action="append", metavar="NAME", help="may be repeated; or all; sqlite")
-    add("--ops", metavar="NAMES", help=f"of: {', '.join(OPERATIONS)}; * is allowed")
-    add("--rows", metavar="N,N", help="rows in the table; 1000,300000")
+    add(
+        "--db",
+        action="append",
+        metavar="NAME",
+        help="may be repeated; all: what can be had; sqlite",
+    )
+    add("--ops", metavar="NAMES", help="all; set* for one, a wrong name lists them")
+    shown = ",".join(map(str, ROWS))
+    add("--rows", metavar="N,N", help=f"rows in the table; {shown}")
     add("--values", choices=sorted(KINDS), help="of the cache; dict, 144 bytes")
     add("--max-entries", metavar="N", help="1000000, so that nothing is culled")
-    add("--quick", action="store_true", help="fewer and shorter rounds")
+    add("--peers", metavar="NAMES", help=f"of: {', '.join(PEERS)}; all; none")
+    add(
+        "--quick", action="store_true", help="1000,50000 rows, fewer and shorter rounds"
+    )
+    add("--resume", action="store_true", help="go on where a run was interrupted")
     add("--latency", metavar="MS", help="added to each round trip to the server; 0")
     add("--seed", metavar="N", default="1", help="of keys and of chance; 1")
     add("--src", action="store_true", help="patched is django-upstream/src as it is")
@@ -70,7 +92,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 # Options that no other run has than that of times, and than --replay.
-OF_TIMES = ("ops", "max_entries", "quick", "latency")
+OF_TIMES = ("ops", "max_entries", "peers", "quick", "resume", "latency")
 OF_REPLAY = ("traces", "backend", "strategy", "limit", "share", "keys")
 
 
@@ -107,21 +129,37 @@ def whole_numbers(text: str, what: str = "--rows") -> tuple[int, ...]:
     return found
 
 
+def peer_names(text: str) -> tuple[str, ...]:
+    """Return the peers of those names, each once."""
+    asked = {"all": PEERS, "none": ()}.get(text.strip(), names(text))
+    for name in asked:
+        if name not in PEERS:
+            raise StackError(
+                f"--peers: no cache is called {name!r}; there are: {', '.join(PEERS)}",
+                HELP,
+            )
+    return tuple(name for name in PEERS if name in asked)
+
+
 def plan(args: argparse.Namespace) -> Plan:
     """Return what the options ask for."""
     made = replace(
         QUICK if args.quick else Plan(), seed=READ.whole(args.seed, "--seed", 0)
     )
+    if args.values is not None:
+        made = replace(made, values=args.values)
     if args.rows is not None:
         made = replace(made, rows=whole_numbers(args.rows))
+    elif made.values == "page":
+        made = replace(made, rows=PAGE_ROWS)
+    if args.peers is not None:
+        made = replace(made, peers=peer_names(args.peers))
     if args.max_entries is not None:
         limit = READ.whole(args.max_entries, "--max-entries")
         made = replace(made, max_entries=limit)
     if args.ops is not None:
         wished = tuple(each.name for each in select(operation_names(args.ops)))
         made = replace(made, operations=wished)
-    if args.values is not None:
-        made = replace(made, values=args.values)
     if args.latency is not None:
         made = replace(made, latency=READ.positive(args.latency, "--latency"))
     return made
@@ -155,12 +193,74 @@ def run(args: argparse.Namespace, project: "Project") -> int:
     targets = READ.targets(args.db)
     if wished.latency and any(target.family == "sqlite" for target in targets):
         raise StackError("--latency: SQLite is not reached over a network", HELP)
+    one_file(args, targets)
+    files = partials(args, targets, project)
+    stands = stand(args, files, {"options": wished.to_json()})
+    djangos = both(args, project)
+    if stands:
+        now = {"options": wished.to_json(), "ids": djangos["ids"]}
+        stands = stand(args, files, now)
+    left = [target for target in targets if not stands.get(target.name)]
+    for name in [target.name for target in targets if target not in left]:
+        say(f"{name}: measured already: {project.shown(files[name].final)}")
 
-    def measure(url: str, **trees: Any) -> tuple[str, dict[str, Any]]:
-        found = compare(url=url, plan=wished, **trees)
+    def measure(name: str, url: str, **trees: Any) -> tuple[str, dict[str, Any]]:
+        found = compare(url=url, plan=wished, partial=files.get(name), **trees)
         return show(found), found.to_json()
 
-    return measure_each(targets, measure, "bench", args, project)
+    try:
+        return measure_each(left, measure, "bench", args, project, djangos, files)
+    except (KeyboardInterrupt, StackError):
+        if any(file.rounds for file in files.values()):
+            say(f"what is measured is kept; to go on: {command(args, resume=True)}")
+        raise
+
+
+def partials(
+    args: argparse.Namespace, targets: Sequence["Target"], project: "Project"
+) -> dict[str, Partial]:
+    """Return where each database's rounds are kept; name → file.
+
+    None with --src: who knows what is there when it would be gone on with.
+    """
+    found = {}
+    for target in targets if not args.src else ():
+        path = project.results / f"bench-{target.name}.partial.json"
+        final = project.results / f"bench-{target.name}.json"
+        found[target.name] = Partial(
+            path=path,
+            name=project.shown(path),
+            final=Path(args.json) if args.json else final,
+            again=command(args, resume=False),
+        )
+    return found
+
+
+def stand(
+    args: argparse.Namespace, files: Mapping[str, Partial], identity: Mapping[str, Any]
+) -> dict[str, bool]:
+    """Return standing() with --resume, else nothing."""
+    if not args.resume:
+        return {}
+    refuse(args, "resume", ["src"])
+    return standing(files, (Comparison.KIND, Comparison.FORMAT), identity)
+
+
+def command(args: argparse.Namespace, *, resume: bool) -> str:
+    """Return what one types to have this run, with --resume or without."""
+    parser = argparse.ArgumentParser()
+    configure(parser)
+    words = ["./scripts/stack", "bench"]
+    wished = {**vars(args), "resume": resume}
+    for name, default in vars(parser.parse_args([])).items():
+        given = wished[name]
+        option = f"--{name.replace('_', '-')}"
+        if given is True:
+            words.append(option)
+        elif given != default:
+            for text in given if isinstance(given, list) else [given]:
+                words += [option, text]
+    return shlex.join(words)
 
 
 def run_size(args: argparse.Namespace, project: "Project") -> int:
@@ -168,16 +268,15 @@ def run_size(args: argparse.Namespace, project: "Project") -> int:
     rows = whole_numbers(args.rows) if args.rows is not None else (size.ROWS,)
     values = tuple(KINDS) if args.values is None else (args.values,)
     seed = READ.whole(args.seed, "--seed", 0)
-    targets = READ.targets(args.db)
-    for target in targets:
-        if target.family == "oracle":
-            raise StackError(f"--size: {target.name} is not measured", HELP)
+    targets = READ.targets(args.db, [name for name in MEASURED if name != "oracle"])
+    one_file(args, targets)
 
-    def measure(url: str, **trees: Any) -> tuple[str, dict[str, Any]]:
+    def measure(_: str, url: str, **trees: Any) -> tuple[str, dict[str, Any]]:
         found = size.measure(url=url, rows=rows, values=values, seed=seed, **trees)
         return size.show(found), found.to_json()
 
-    return measure_each(targets, measure, "bench-size", args, project)
+    djangos = both(args, project)
+    return measure_each(targets, measure, "bench-size", args, project, djangos)
 
 
 def both(args: argparse.Namespace, project: "Project") -> dict[str, Any]:
@@ -212,24 +311,38 @@ def measure_each(
     name: str,
     args: argparse.Namespace,
     project: "Project",
+    djangos: Mapping[str, Any],
+    partial: Mapping[str, Partial] = MappingProxyType({}),
 ) -> int:
     """Measure on each database; print the text and write the JSON of each.
 
-    ``name`` begins that of the JSON file. StackError, at the end, if a database
-    is not to be had.
+    ``measure`` takes the name of one, its URL and ``djangos``. ``name`` begins that
+    of the JSON file, with which the ``partial`` one of the database goes. StackError,
+    at the end, if a database that was named is not to be had.
     """
     from databases.servers import on_each, require
 
-    if args.json is not None and len(targets) > 1:
-        raise StackError("--json FILE goes with one --db", HELP)
-    djangos = both(args, project)
+    done: list[str] = []
 
     def do(target: "Target", database: "Database") -> None:
-        found = measure(database.url, **djangos)
+        if len(targets) > 1:
+            so_far = f"; done: {', '.join(done)}" if done else ""
+            at = targets.index(target) + 1
+            say(f"{target.name}: database {at} of {len(targets)}{so_far}")
+        found = measure(target.name, database.url, **djangos)
         keep(found, f"{name}-{target.name}", args, project)
+        if file := partial.get(target.name):
+            file.path.unlink(missing_ok=True)
+        done.append(target.name)
 
     require(on_each(targets, do), args.db)
     return OK
+
+
+def one_file(args: argparse.Namespace, targets: Sequence["Target"]) -> None:
+    """Raise StackError if several databases were to be in one JSON file."""
+    if args.json is not None and len(targets) > 1:
+        raise StackError("--json FILE goes with one --db", HELP)
 
 
 def replay_plan(args: argparse.Namespace) -> replay.Plan:
@@ -259,12 +372,14 @@ def run_replay(args: argparse.Namespace, project: "Project") -> int:
     traces = names(args.traces or "web07,web12")
     streams = [load(name, folder, limit, wished.seed) for name in traces]
 
-    def measure(url: str, **djangos: Any) -> tuple[str, dict[str, Any]]:
+    def measure(_: str, url: str, **djangos: Any) -> tuple[str, dict[str, Any]]:
         found = replay.replay(streams, plan=wished, url=url, **djangos)
         return replay.show(found), found.to_json()
 
+    one_file(args, targets)
+    djangos = both(args, project)
     if wished.backend == replay.DATABASE:
-        return measure_each(targets, measure, "bench-replay", args, project)
-    found = measure(urls.DEFAULT, **both(args, project))
+        return measure_each(targets, measure, "bench-replay", args, project, djangos)
+    found = measure("", urls.DEFAULT, **djangos)
     keep(found, f"bench-replay-{wished.backend}", args, project)
     return OK

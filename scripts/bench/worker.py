@@ -24,7 +24,7 @@ from bench.disk import on_disk
 from bench.operations import DAY, OPERATIONS
 from bench.peers import DATABASE_CACHE
 from bench.registry import Supply
-from bench.tables import CacheTable, ItemTable, Table
+from bench.tables import CacheElsewhere, CacheTable, ItemTable, Store
 
 RUNS_COUNT = re.compile(r"\bcount\s*\(", re.IGNORECASE)
 
@@ -197,7 +197,7 @@ class Bench(Session):
 
     def __init__(self, stack: ExitStack) -> None:
         super().__init__(stack)
-        self._cache: CacheTable | None = None
+        self._cache: CacheTable | CacheElsewhere | None = None
         self._items: ItemTable | None = None
 
     def import_error(self, backend: str) -> dict[str, str]:
@@ -219,13 +219,18 @@ class Bench(Session):
         tables: Sequence[str] = ("cache",),
         values: str = "dict",
         backend: str = DATABASE_CACHE,
+        location: str = "",
     ) -> dict[str, object]:
         """Make and fill the tables: "cache", "orm".
 
-        ``values`` and ``backend`` are those of the cache.
+        ``values`` and ``backend`` are those of the cache, and ``location`` is where
+        one keeps its entries that has no table.
         """
         random.seed(seed)
-        if "cache" in tables:
+        if "cache" in tables and location:
+            self._cache = CacheElsewhere(backend, location, rows, seed, timeout, values)
+            self._cache.make()
+        elif "cache" in tables:
             self._cache = CacheTable(
                 self._connection, rows, seed, max_entries, timeout, values, backend
             )
@@ -244,6 +249,19 @@ class Bench(Session):
                 OPERATIONS[name].prepare(table.data)
             except NotBareError as error:
                 found[name] = str(error)
+            table.restore()
+        return found
+
+    def failing(self, operations: Sequence[str]) -> dict[str, str]:
+        """Return those of the operations of which one call fails, and how."""
+        found = {}
+        for name in operations:
+            table = self._table(name)
+            table.data.calls = 1
+            try:
+                OPERATIONS[name].prepare(table.data)()
+            except Exception as error:
+                found[name] = described(error)
             table.restore()
         return found
 
@@ -270,13 +288,18 @@ class Bench(Session):
         table.write_all()
         return {"bytes": on_disk(self._connection, table.name)}
 
-    def _table(self, operation: str) -> Table:
+    def _table(self, operation: str) -> Store:
         if OPERATIONS[operation].table == "orm":
             return filled(self._items)
         return filled(self._cache)
 
 
-def filled[T: Table](table: T | None) -> T:
+def described(error: Exception) -> str:
+    """Return an exception as one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def filled[T: Store](table: T | None) -> T:
     if table is None:
         raise RuntimeError("no table: prepare comes first")
     return table
@@ -311,8 +334,7 @@ def serve(session: Session, answers: IO[str]) -> None:
         try:
             answer = getattr(session, request.pop("do"))(**request)
         except Exception as error:
-            text = " ".join(str(error).split())
-            answer = {"error": f"{type(error).__name__}: {text}"}
+            answer = {"error": described(error)}
         print(json.dumps(answer), file=answers, flush=True)
 
 

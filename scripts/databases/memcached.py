@@ -15,6 +15,9 @@ from databases.family import (
 )
 from databases.place import Place
 
+# What it may take, in MiB; it takes that as it needs it.
+MEMORY = 1_024
+
 
 class Memcached(LocalFamily):
     name = "memcached"
@@ -39,8 +42,8 @@ class Memcached(LocalFamily):
             *root,
             *("-l", "127.0.0.1"),
             *("-p", str(port)),
-            # No UDP, and as much memory as by default, in MiB.
-            *("-U", "0", "-m", "64"),
+            # No UDP.
+            *("-U", "0", "-m", str(MEMORY)),
         ]
 
     def url(self, password: str, port: int) -> str:

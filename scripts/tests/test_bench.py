@@ -8,13 +8,17 @@ import random
 import signal
 import sqlite3
 import struct
+import subprocess
+import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -31,18 +35,11 @@ from bench import (
     traces,
     verb,
 )
-from bench.client import Worker, started
-from bench.compare import (
-    QUICK,
-    Block,
-    Comparison,
-    Counted,
-    Measured,
-    Plan,
-    choose,
-    compare,
-)
+from bench.client import Worker, environment, started
+from bench.compare import Comparison, Measured, choose, compare
 from bench.operations import CACHE, OPERATIONS, Data, key, select
+from bench.plan import QUICK, Plan
+from bench.rounds import Block, Counted
 from bench.statements import mean_statements
 from bench.values import KINDS, VALUES, compressed_size, pickled
 from bench.variants import PATCHED, STOCK
@@ -485,10 +482,58 @@ def test_options_make_the_plan() -> None:
     )
     wished = Plan(rows=(10, 20), max_entries=30, operations=("touch",), seed=5)
     assert verb.plan(arguments("--latency=.5")) == Plan(latency=0.5)
-    assert verb.plan(arguments("--values=page")) == Plan(values="page")
+    assert verb.plan(arguments("--values=page")) == Plan(
+        rows=(1_000, 10_000), values="page"
+    )
+    assert verb.plan(arguments("--values=page", "--rows=9")).rows == (9,)
+    assert verb.plan(arguments("--values=page", "--quick")).rows == (1_000, 10_000)
     assert made == wished
     assert made.limit == 30
     assert Plan(rows=(2_000_000,)).limit == 4_000_000
+    assert verb.plan(arguments()).peers == peers.NAMES
+    assert verb.plan(arguments("--quick")).peers == ()
+    assert verb.plan(arguments("--quick", "--peers=all")).peers == peers.NAMES
+    assert verb.plan(arguments("--peers=none")).peers == ()
+    two = verb.plan(arguments("--peers", "memcached, redis,redis")).peers
+    assert two == ("redis", "memcached")
+
+
+def test_the_command_that_one_typed() -> None:
+    words = ["--db", "sqlite", "--db", "mysql", "--ops", "set*,touch", "--quick"]
+    shown = verb.command(arguments(*words, "--resume"), resume=False)
+    assert shown == f"./scripts/stack bench {' '.join(words)}".replace(
+        "set*,touch", "'set*,touch'"
+    )
+    assert verb.command(arguments("--seed=7"), resume=True) == (
+        "./scripts/stack bench --resume --seed 7"
+    )
+
+
+def test_all_databases() -> None:
+    def named(*words: str, able: Sequence[str] = options.MEASURED) -> list[str]:
+        return [target.name for target in verb.READ.targets(words, able)]
+
+    assert named("all") == ["sqlite", "postgres", "mariadb", "mysql", "oracle"]
+    assert named("mysql", "all", able=("sqlite", "mysql")) == ["mysql", "sqlite"]
+
+
+def test_only_a_database_that_is_named_must_be_had(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from databases.servers import on_each, require
+
+    # Nothing to start, and no server of a user's.
+    monkeypatch.delenv("TEST_ORACLE_DSN", raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")
+    found: list[str] = []
+    targets = verb.READ.targets(["all"], ["sqlite", "oracle"])
+    missing = on_each(targets, lambda target, _: found.append(target.name))
+    assert found == ["sqlite"]
+    assert "oracle: not run: no Oracle" in capsys.readouterr().err
+    require(missing, None)
+    require(missing, ["all", "sqlite"])
+    with pytest.raises(StackError, match="oracle: not run: no Oracle"):
+        require(missing, ["all", "oracle"])
 
 
 @pytest.mark.parametrize(
@@ -515,7 +560,12 @@ def test_options_make_the_plan() -> None:
         (["--replay", "--size"], "--size does not go with --replay"),
         (["--size", "--ops", "touch"], "--ops does not go with --size"),
         (["--size", "--rows", "0"], "--rows: 0 is less than 1"),
-        (["--size", "--db", "oracle"], "--size: oracle is not measured"),
+        (["--size", "--db", "oracle"], "--db: oracle is none of sqlite, postgresql"),
+        (["--size", "--peers", "all"], "--peers does not go with --size"),
+        (["--peers", "locmem"], "no cache is called 'locmem'; there are: django-mysql"),
+        (["--resume", "--src"], "--src does not go with --resume"),
+        (["--resume"], "--resume: nothing to go on with, no results/bench-sqlite.p"),
+        (["--replay", "--resume"], "--resume does not go with --replay"),
         (["--latency", "fast"], "--latency: 'fast' is not a number"),
         (["--latency", "-1"], "--latency: -1 is not greater than zero"),
         (["--latency", "1"], "--latency: SQLite is not reached over a network"),
@@ -894,6 +944,9 @@ def test_orm_operations_on_a_server_farther_away(stock: Path, name: str) -> None
     assert "upsert hit: not run: this Django has no QuerySet.upsert()" in shown
 
 
+OF_CACHE = ("get*", "*add*", "touch", "*cr", "has*", "delete*", "set*")
+
+
 def test_a_peer_takes_turns_with_both(stock: Path) -> None:
     from databases.servers import running
     from databases.targets import Unavailable, resolve
@@ -903,11 +956,12 @@ def test_a_peer_takes_turns_with_both(stock: Path) -> None:
     plan = replace(
         QUICK,
         rows=(30,),
-        operations=("get*", "*add*", "touch", "*cr", "has*", "delete*", "set*"),
+        operations=OF_CACHE,
         values="page",
         rounds=2,
         block=0.001,
         counted_calls=3,
+        peers=(PEER,),
     )
     try:
         with running(resolve("mariadb")) as server:
@@ -936,6 +990,7 @@ def test_a_peer_that_cannot_be_imported(
         rounds=1,
         block=0.001,
         counted_calls=1,
+        peers=(PEER,),
     )
     found = compare(stock=stock, patched=stock, plan=plan)
     why = "No module named 'nowhere'; ./scripts/stack setup installs it"
@@ -944,6 +999,140 @@ def test_a_peer_that_cannot_be_imported(
     assert f"{PEER}: not run: {why}" in verb.show(found)
     sizes = size.measure(stock=stock, patched=stock, url=SQLITE, rows=(5,))
     assert f"{PEER}: not run: {why}" in size.show(sizes)
+
+
+def test_peers_that_have_no_table(stock: Path) -> None:
+    plan = replace(
+        QUICK,
+        rows=(30,),
+        operations=(*OF_CACHE, "get_or_create hit"),
+        rounds=2,
+        block=0.001,
+        counted_calls=3,
+        peers=("diskcache", "redis", "memcached"),
+    )
+    found = compare(stock=stock, patched=stock, plan=plan)
+    if not found.peers:
+        pytest.skip(f"{found.absent}")
+    assert {*found.peers, *found.absent} == {*plan.peers}
+    assert all(version[0].isdigit() for version in found.peers.values())
+    assert found.unsupported == {}
+    for each in found.measured:
+        its = set(found.peers) if each.operation in CACHE else set()
+        assert set(each.blocks) == {STOCK, PATCHED, *its}
+        assert set(each.counted) == {STOCK, PATCHED}
+    _, *rows = found.peer_table()[1].splitlines()[1:]
+    assert len(rows) == len(found.peers) * len(
+        [each for each in CACHE.values() if STOCK in each.sides]
+    )
+    assert all(line.endswith("  -") for line in rows)
+    data = json.loads(json.dumps(found.to_json()))
+    assert set(data["results"][0]["mean_statements"]) == {STOCK, PATCHED}
+    assert data["options"]["peers"] == [*plan.peers]
+    assert set(data["results"][0]["peers"]) == set(found.peers)
+
+
+@pytest.mark.parametrize("name", ["diskcache", "redis", "memcached"])
+def test_a_cache_without_a_table_has_its_entries_again(
+    stock: Path, tmp_path: Path, name: str
+) -> None:
+    from databases.targets import Unavailable
+
+    (peer,) = (each for each in peers.PEERS if each.name == name)
+    options = {"rows": 1_234, "max_entries": 9, "timeout": 60, "seed": 1}
+    with ExitStack() as stack:
+        try:
+            place, _ = stack.enter_context(peers.site(peer, 1_234, tmp_path, 0))
+        except Unavailable as error:
+            pytest.skip(f"{error.reason}; {error.command}")
+        one = stack.enter_context(started(name, stock, SQLITE, tmp_path))
+        one.ask("open", name=name, folder=None, synchronous="OFF")
+        one.ask("prepare", **options, backend=peer.backend, location=place)
+
+        def entries() -> int:
+            """The entries of the cache, as another process sees them."""
+            code = (
+                "import sys, django\n"
+                "from django.conf import settings\n"
+                "settings.configure()\n"
+                "from bench.tables import CacheElsewhere\n"
+                "args = sys.argv[1:3]\n"
+                "cache = CacheElsewhere(*args, 0, 1, None, 'dict')\n"
+                "print(cache.entries())\n"
+            )
+            done = subprocess.run(
+                [sys.executable, "-c", code, peer.backend, place],
+                env=environment(stock, SQLITE),
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            return int(done.stdout)
+
+        assert entries() == 1_234
+        names = "set new key,add new key,incr,set_many(100),delete*"
+        for each in select(verb.operation_names(names)):
+            one.ask("run", operation=each.name, calls=20, seed=1)
+            assert entries() == 1_234
+
+
+def test_a_server_as_far_away_as_the_database() -> None:
+    from databases.targets import Unavailable
+
+    redis = pytest.importorskip("redis")
+    (peer,) = (each for each in peers.PEERS if each.name == "redis")
+    try:
+        with peers.site(peer, 1, Path(), 1) as (place, version):
+            client = redis.Redis.from_url(place)
+            said = client.info("server")
+            client.close()
+            assert said["redis_version"] == version
+            assert said["tcp_port"] != urlsplit(place).port
+    except Unavailable as error:
+        pytest.skip(f"{error.reason}; {error.command}")
+
+
+def test_what_peers_cannot_do() -> None:
+    assert peers.unfit(300_000, "dict", None) == {}
+    memory = "300,000 entries take about 3,"
+    found = peers.unfit(300_000, "page", None)
+    assert set(found) == {"redis", "memcached"}
+    assert all(why.startswith(memory) for why in found.values())
+    culls = peers.unfit(10, "dict", 5)
+    assert culls == dict.fromkeys(
+        ["diskcache", "redis", "memcached"], "it has no MAX_ENTRIES"
+    )
+
+
+def test_what_a_peer_cannot_do_is_left_out() -> None:
+    operations = select(["touch", "incr"])
+    choice = choose(operations, {STOCK: {}, PATCHED: {}, PEER: {}})
+    spared = choice.spared({PEER: {"incr": "TypeError: no numbers"}})
+    assert {name: set(runs) for name, runs in spared.runs.items()} == {
+        "touch": {STOCK, PATCHED, PEER},
+        "incr": {STOCK, PATCHED},
+    }
+    found = replace(
+        comparison(measured(1_000, [(100, 50)])),
+        unsupported={PEER: {"incr": "TypeError: no numbers"}},
+    )
+    assert found.notes() == [f"incr, {PEER}: not run: TypeError: no numbers"]
+    assert found.to_json()["unsupported"] == found.unsupported
+
+
+def test_a_call_that_fails(worker: Worker, tmp_path: Path) -> None:
+    options = {"rows": 5, "max_entries": 50, "timeout": 60, "seed": 1}
+    worker.ask("prepare", **options, tables=["cache", "orm"])
+    names = ["incr", "get_or_create hit", "update_or_create hit"]
+    assert worker.ask("failing", operations=names) == {}
+    with sqlite3.connect(tmp_path / "stock.sqlite3") as connection:
+        connection.execute(
+            "CREATE TRIGGER no BEFORE UPDATE ON bench_item"
+            " BEGIN SELECT RAISE(ABORT, 'no such thing'); END"
+        )
+    assert worker.ask("failing", operations=names) == {
+        "update_or_create hit": "IntegrityError: no such thing"
+    }
 
 
 def test_upsert_against_what_stock_has(altered: Path, stock: Path) -> None:
