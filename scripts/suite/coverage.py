@@ -427,7 +427,7 @@ def lines(
             yield f"{run.target}: FAILED {test}: {reason}"
     for run in runs:
         yield (
-            f"{run.target}, {run.name} {run.version}: {run.passed} tests passed,"
+            f"{run.target} {run.version}: {run.passed} tests passed,"
             f" {len(run.failed)} new failures"
         )
 
