@@ -48,7 +48,7 @@ from bench.replay import options_of, variant_of
 from bench.report import Report, circumstances
 from bench.values import KINDS, pickled
 from bench.variants import PATCHED, STOCK
-from bench.verb import measure_each
+from bench.verb import both, measure_each, one_file
 from patchstack.errors import StackError
 from patchstack.progress import say, step
 
@@ -378,7 +378,7 @@ def take_turns(crews: Mapping[str, Sequence[Worker]], plan: Plan) -> list[Side]:
 def configure(parser: argparse.ArgumentParser) -> None:
     made = Plan()
     add = parser.add_argument
-    add("--db", action="append", metavar="NAME", help="may be repeated; sqlite")
+    add("--db", action="append", metavar="NAME", help="may be repeated; or all; sqlite")
     add("--strategy", metavar="NAMES", help=",".join(made.strategies))
     add("--processes", metavar="N", help=f"of each side; {made.processes}")
     add("--duration", metavar="S", help=f"of each side; {made.duration:g}")
@@ -453,9 +453,11 @@ def run(args: argparse.Namespace, project: "Project") -> int:
     # Everything that can be wrong is looked at before the first tree is made.
     wished = plan(args)
     targets = READ.targets(args.db, ABLE)
+    one_file(args, targets)
 
-    def measure(url: str, **djangos: Any) -> tuple[str, dict[str, Any]]:
+    def measure(_: str, url: str, **djangos: Any) -> tuple[str, dict[str, Any]]:
         found = load(url=url, plan=wished, **djangos)
         return show(found), found.to_json()
 
-    return measure_each(targets, measure, "load", args, project)
+    djangos = both(args, project)
+    return measure_each(targets, measure, "load", args, project, djangos)

@@ -382,6 +382,11 @@ def notes(results: Sequence[Result]) -> list[str]:
                 for left in (data["skipped"], data["absent"])
                 for name, why in left.items()
             ),
+            *(
+                f"{result.database}, {name}, {peer}: not run: {why}."
+                for peer, left in data["unsupported"].items()
+                for name, why in left.items()
+            ),
         ]
     return list(dict.fromkeys(said))
 

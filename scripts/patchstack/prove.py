@@ -121,9 +121,9 @@ def prove(
     at = prepare(project, patch, made)
     logs = project.results / "logs" / patch.slug
     target = resolve(name)
-    known = load(target.family)
     found: list[str] = []
     with running(target) as database:
+        known = load(target.family, database.version)
         red = 0
         if (patch.red or patch.red_modules) and patch.is_red_on(name):
             labels = [*classes(patch.red), *patch.red_modules]

@@ -1,5 +1,6 @@
 """What stock Django fails on a database, so that only news is news."""
 
+import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +13,28 @@ FOLDER = Path(__file__).parent / "baseline"
 
 @dataclass(frozen=True)
 class Known:
-    """A test that stock Django fails, and why. A flaky one may also pass."""
+    """A test that stock Django fails, and why. A flaky one may also pass.
+
+    ``since``: the first version of the database on which it does, all if empty.
+    """
 
     test: str
     reason: str
     flaky: bool = False
+    since: str = ""
+
+    def applies_to(self, version: str) -> bool:
+        return numbers(version) >= numbers(self.since)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """Return what versions are compared by.
+
+    >>> numbers("11.8.9-MariaDB") > numbers("11.8"), numbers("")
+    (True, ())
+    """
+    found = re.match(r"[\d.]*", version)
+    return tuple(int(part) for part in found[0].split(".") if part) if found else ()
 
 
 @dataclass(frozen=True)
@@ -32,17 +50,18 @@ class Verdict:
     repaired: tuple[str, ...]
 
 
-def load(family: str) -> tuple[Known, ...]:
-    """Return the baseline of a database family, such as "postgresql".
+def load(family: str, version: str) -> tuple[Known, ...]:
+    """Return the baseline of a version of a database family, such as "postgresql".
 
     What stock fails on every database is part of each.
     """
     paths = [FOLDER / "any.toml", FOLDER / f"{family}.toml"]
     return tuple(
-        Known(**table)
+        known
         for path in paths
         if path.exists()
         for table in tomllib.loads(path.read_text(encoding="utf-8")).get("known", [])
+        if (known := Known(**table)).applies_to(version)
     )
 
 

@@ -103,7 +103,7 @@ def run_cell(
         database.version,
         tree_name,
         run,
-        judge(run, load(database.target.family)),
+        judge(run, load(database.target.family, database.version)),
         seconds,
     )
     say(

@@ -80,6 +80,7 @@ def bench(database: str) -> dict[str, Any]:
         "instead": {"upsert hit": "update_or_create hit"},
         "skipped": {"raw UPDATE RETURNING": "it has none"},
         "absent": {"redis": "no server"},
+        "unsupported": {"diskcache": {"incr": "no integers"}},
         "results": [
             *(measured("get hit", rows, times) for rows in (1_000, MAIN_ROWS)),
             *(measured("touch", rows, times) for rows in (1_000, MAIN_ROWS)),
@@ -290,6 +291,7 @@ def test_markdown_has_what_was_measured(made: dict[str, str]) -> None:
     assert "| web07 | 10 % | sieve | 50.00 % | 62.5 % |" in tables
     assert "| second | django/a.py | 7 | exit | no | <b> |" in tables
     assert "SQLite, redis: not run: no server." in tables
+    assert "SQLite, incr, diskcache: not run: no integers." in tables
     assert "Python 3.14: not run." in tables
 
 

@@ -45,9 +45,17 @@ def test_an_unexpected_success_is_news() -> None:
 
 def test_baselines_are_readable_and_have_reasons() -> None:
     for path in (Path(__file__).parents[1] / "suite" / "baseline").glob("*.toml"):
-        known = load(path.stem)
+        known = load(path.stem, "99")
         assert known, path.name
         assert all(entry.reason for entry in known)
+
+
+def test_a_baseline_can_begin_with_a_version() -> None:
+    known = Known("a", "reason", since="11.8")
+    assert [known.applies_to(each) for each in ("10.11.19", "11.8", "12-x")] == [
+        *(False, True, True)
+    ]
+    assert Known("a", "reason").applies_to("")
 
 
 def test_a_label_that_does_not_exist(tmp_path: Path) -> None:
