@@ -33,6 +33,10 @@ class Result:
     data: Mapping[str, Any]
 
     @property
+    def kind(self) -> str:
+        return str(self.data.get("kind"))
+
+    @property
     def database(self) -> str:
         """The name of the database, nothing where none took part."""
         return str(self.data.get("database", {}).get("name", ""))
@@ -68,19 +72,31 @@ def load(folder: Path) -> Results:
         if path.name == COUNTS:
             continue
         result = Result(path.stem, read(path))
-        kind = str(result.data.get("kind"))
-        if kind not in FORMATS:
-            continue
-        written = result.data.get("format")
-        if written != FORMATS[kind]:
-            raise StackError(
-                f"{path.name} has format {written} of {kind}, not {FORMATS[kind]}",
-                "make it anew, or remove it",
-            )
-        found[kind].append(result)
+        if result.kind in FORMATS:
+            check_format(result)
+            found[result.kind].append(result)
     return {
         kind: sorted(each, key=lambda one: one.place) for kind, each in found.items()
     }
+
+
+def one(path: Path, kind: str) -> Result:
+    """Return the result in a file; StackError if it is of another kind or format."""
+    result = Result(path.stem, read(path))
+    if result.kind != kind:
+        raise StackError(f"{path.name} is of kind {result.kind}, not {kind}")
+    check_format(result)
+    return result
+
+
+def check_format(result: Result) -> None:
+    """Raise StackError if a file has another format than this program writes."""
+    written, wanted = result.data.get("format"), FORMATS[result.kind]
+    if written != wanted:
+        raise StackError(
+            f"{result.name}.json has format {written} of {result.kind}, not {wanted}",
+            "make it anew, or remove it",
+        )
 
 
 def read(path: Path) -> Mapping[str, Any]:

@@ -10,7 +10,9 @@ the same bytes.
 without and with it (exact for a fixed seed), into statements.json. --check
 counts too, and writes nothing: exit status 1 if a file would change.
 --results FOLDER shows your own results instead: index.html, tables.md and the
-plots are written there, into report/.
+plots are written there, into report/. --compare says whether two runs of the
+bench agree: exit status 1 if a ratio of an operation over 50 µs differs by more
+than 15 %.
 
   ./scripts/stack bench --db sqlite && ./scripts/stack report --results results
   cp results/bench-sqlite.json docs-drafts/results/ && ./scripts/stack report
@@ -35,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--count", action="store_true", help="count statements first")
     which.add_argument("--check", action="store_true", help="write nothing")
     which.add_argument("--results", metavar="FOLDER", help="a page of those there")
+    which.add_argument("--compare", metavar="FILE", nargs=2, help="two of the bench")
 
 
 def measure(project: Project) -> table.Effects:
@@ -133,6 +136,23 @@ def findings(project: Project) -> list[str]:
     ]
 
 
+def compare(first: Path, second: Path) -> int:
+    """Print how far the ratios of two runs of the bench are apart."""
+    from evidence import agreement, results
+    from evidence.timings import timings
+
+    runs = [timings([results.one(path, "bench")]) for path in (first, second)]
+    found = agreement.pairs(*runs)
+    if not found:
+        raise StackError(
+            f"{first} and {second} have no operation in common",
+            "two runs of ./scripts/stack bench with the same options",
+        )
+    print(agreement.shown(found))
+    apart = any(each.counts and each.apart > agreement.WITHIN for each in found)
+    return FINDINGS if apart else OK
+
+
 def write(project: Project, wanted: dict[Path, str]) -> None:
     for path, text in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,6 +166,8 @@ def run(args: argparse.Namespace, project: Project) -> int:
         for line in found:
             print(line)
         return FINDINGS if found else OK
+    if args.compare is not None:
+        return compare(*map(Path, args.compare))
     if args.results is not None:
         folder = Path(args.results)
         if not folder.is_dir():

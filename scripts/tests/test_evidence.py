@@ -19,7 +19,10 @@ from evidence.covered import Share
 from evidence.matrix import FAILED, NOT_RUN, PASSED, SKIPPED, cell, matrix
 from evidence.results import FORMATS, Result
 from evidence.timings import Span, timing
-from patchstack.errors import StackError
+from patchstack import report
+from patchstack.errors import FINDINGS, OK, StackError
+from patchstack.project import Project
+from tests.conftest import verb
 
 TREE = "0123456789abcdef0123"
 SERIES = Series(
@@ -254,6 +257,38 @@ def test_tests_of_other_patches_count_as_not_run() -> None:
     assert not matrix(SERIES.slugs, [stale], TREE).ran
     current = matrix(SERIES.slugs, [Result("tests", of_tests())], TREE)
     assert [each.text for each in current.cells["first"][:2]] == ["3", NOT_RUN]
+
+
+def test_two_runs_agree_or_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = bench("SQLite")
+    for each in other["results"]:
+        if each["operation"] == "touch":
+            # A fifth slower on stock; others keep their ratios.
+            for block in each["blocks"][STOCK]:
+                block["wall_ns"] = block["wall_ns"] * 6 // 5
+    write(tmp_path, {"a": bench("SQLite"), "b": other, "c": load()})
+    a, b, c = (str(tmp_path / f"{name}.json") for name in "abc")
+    project = Project.here()
+    assert verb(report, project, "--compare", a, a) == OK
+    assert "4 of 4 ratios of operations over 50 µs agree" in capsys.readouterr().out
+    assert verb(report, project, "--compare", a, b) == FINDINGS
+    said = capsys.readouterr().out.splitlines()
+    assert said[2].split() == [
+        "touch",
+        "1,000",
+        "50",
+        "5.00",
+        "x",
+        "6.00",
+        "x",
+        "20",
+        "%",
+    ]
+    assert said[-1].startswith("2 of 4 ratios")
+    with pytest.raises(StackError, match="is of kind load, not bench"):
+        verb(report, project, "--compare", a, c)
 
 
 def test_a_share_is_never_rounded_up_to_all() -> None:
