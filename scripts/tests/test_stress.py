@@ -147,7 +147,7 @@ def test_each_phase_finds_what_is_broken(on_broken: Run, phase: str, said: str) 
 
 
 def culling(tree: Path) -> Outcome:
-    plan = replace(SHORT, seconds=1.8)  # of all strategies
+    plan = replace(SHORT, seconds=3.6)  # of all strategies
     (done,) = stress(tree, SQLITE, "sqlite", PATCHED, ["cull"], plan).outcomes
     return done
 
