@@ -6,6 +6,8 @@ from typing import Any
 
 from evidence.results import Result
 
+BACKENDS = {"locmem": "local memory", "file": "files", "db": "database"}
+
 
 @dataclass(frozen=True)
 class Curve:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.variants import PATCHED
 from patchstack.errors import StackError
 
 # What there is to show, and the formats of the files that are understood.
@@ -47,9 +48,14 @@ class Result:
         known = self.database in DATABASES
         return DATABASES.index(self.database) if known else len(DATABASES), self.name
 
+    @property
+    def tree(self) -> str:
+        """The id, or its beginning, of the tree of the patched Django."""
+        return str(self.data.get("tree") or self.data["ids"].get(PATCHED, ""))
+
     def is_of(self, tree: str) -> bool:
         """Say whether it is about the patched Django whose tree has that id."""
-        return tree.startswith(self.data["tree"])
+        return bool(self.tree) and tree.startswith(self.tree)
 
     @property
     def where(self) -> str:

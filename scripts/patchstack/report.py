@@ -29,7 +29,7 @@ from .progress import step
 from .project import Project
 
 if TYPE_CHECKING:
-    from evidence.build import Series
+    from evidence.sections import Series
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +69,7 @@ def measure(project: Project) -> table.Effects:
 
 def subject(project: Project) -> "Series":
     """Return what the results have to be about: the patches and what they make."""
-    from evidence.build import Series
+    from evidence.sections import Series
 
     patches = series.load(project)
     lock = series.load_lock(project)

@@ -14,10 +14,11 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from bench.variants import PATCHED, STOCK
 from evidence import build, results
-from evidence.build import MAIN_ROWS, Series
 from evidence.covered import Share
 from evidence.matrix import FAILED, NOT_RUN, PASSED, SKIPPED, cell, matrix
+from evidence.pictures import MAIN_ROWS
 from evidence.results import FORMATS, Result
+from evidence.sections import Series
 from evidence.timings import Span, timing
 from patchstack import report
 from patchstack.errors import FINDINGS, OK, StackError
@@ -51,7 +52,7 @@ def head(kind: str, database: str = "") -> dict[str, Any]:
             "python": "3.12.1",
         },
         "django": {STOCK: "6.1.3", PATCHED: "6.1.3"},
-        "ids": {STOCK: "a", PATCHED: "b"},
+        "ids": {STOCK: "a", PATCHED: TREE[:16]},
         "tree": TREE[:16],
         "python": "3.12.1",
     }
@@ -289,6 +290,15 @@ def test_two_runs_agree_or_not(
     assert said[-1].startswith("2 of 4 ratios")
     with pytest.raises(StackError, match="is of kind load, not bench"):
         verb(report, project, "--compare", a, c)
+
+
+def test_results_of_other_patches_are_named(tmp_path: Path) -> None:
+    stale = load() | {"ids": {STOCK: "a", PATCHED: "fedcba9876543210"}}
+    del stale["tree"]
+    write(tmp_path, {"bench-sqlite": bench("SQLite"), "load-sqlite": stale})
+    lines = build.files(results.load(tmp_path), SERIES)["tables.md"].splitlines()
+    assert any("| bench-sqlite |" in line and "| as here |" in line for line in lines)
+    assert any("| fedcba9876543210 |" in line for line in lines)
 
 
 def test_a_share_is_never_rounded_up_to_all() -> None:
