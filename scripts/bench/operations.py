@@ -126,6 +126,18 @@ def add_new_key(data: Data) -> Call:
     return lambda: cache.add(next(keys), next(values))
 
 
+@operation("get_or_set hit")
+def get_or_set_hit(data: Data) -> Call:
+    cache, keys, values = data.cache, data.existing(), data.values()
+    return lambda: cache.get_or_set(next(keys), next(values))
+
+
+@operation("get_or_set miss")
+def get_or_set_miss(data: Data) -> Call:
+    cache, keys, values = data.cache, data.new(), data.values()
+    return lambda: cache.get_or_set(next(keys), next(values))
+
+
 @operation("touch")
 def touch(data: Data) -> Call:
     # Changing times: MySQL skips an UPDATE that changes nothing.

@@ -624,6 +624,8 @@ def test_every_operation_does_what_its_name_says(worker: Worker) -> None:
         "set new key": 5,
         "add existing key": 5,
         "add new key": 5,
+        "get_or_set hit": 1,
+        "get_or_set miss": 7,
         "touch": 5,
         "incr": 6,
         "decr": 6,
