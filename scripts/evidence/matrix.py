@@ -61,6 +61,11 @@ def minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
+def version(result: Result) -> str:
+    """Return the version of the database, without that of its package."""
+    return str(result.data["database"]["version"]).split("-")[0]
+
+
 def columns(results: Iterable[Result]) -> list[tuple[Column, Result | None]]:
     """Return the columns, with the results of each that ran."""
     found = {
@@ -68,7 +73,7 @@ def columns(results: Iterable[Result]) -> list[tuple[Column, Result | None]]:
         for each in results
     }
     return [
-        (Column(python, target, one.data["database"]["version"] if one else ""), one)
+        (Column(python, target, version(one) if one else ""), one)
         for python in PYTHONS
         for target in TARGETS
         for one in [found.get((python, target))]

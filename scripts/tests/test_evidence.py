@@ -440,6 +440,8 @@ def test_the_page_renders_without_a_message(page: webdriver.Chrome) -> None:
     )
     assert len(widths) == 7
     assert all(widths)
+    for each in page.find_elements(By.CSS_SELECTOR, "#matrix tr > :first-child"):
+        assert each.value_of_css_property("text-align") == "left"
     assert page.get_log("browser") == []  # type: ignore[no-untyped-call]
 
 
