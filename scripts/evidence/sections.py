@@ -123,7 +123,7 @@ def timing_section(results: Results, figures: Sequence[Picture]) -> Section | No
     head = [
         *("operation", "database", "rows", "values"),
         *("stock, µs", "patched, µs", "stock / patched", "quartiles"),
-        *("CPU, stock / patched", "statements"),
+        *("CPU, stock / patched", "statements", "rounds"),
         *(f"{name} / patched" for name in others),
     ]
     return Section(
@@ -184,6 +184,7 @@ def timing_row(each: Timing, others: Sequence[str]) -> list[Cell]:
         *ratio_cells(each.ratio),
         cpu_cell(each),
         Cell(each.sent),
+        Cell(str(each.rounds), each.rounds),
         *(ratio_cells(each.over.get(name))[0] for name in others),
     ]
 

@@ -1,7 +1,7 @@
 """What the bench measured, as rows to show."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -40,6 +40,7 @@ class Timing:
     cpu: Mapping[str, Span]
     over: Mapping[str, Span]
     statements: Mapping[str, float]
+    rounds: int
     limit_of: str = ""
 
     @property
@@ -81,13 +82,37 @@ def timing(result: Result, data: Mapping[str, Any]) -> Timing:
             name: each["statements"] / each["calls"]
             for name, each in data["counted"].items()
         },
+        rounds=max(map(len, blocks.values())),
         limit_of=data["limit_of"],
     )
 
 
 def timings(results: Iterable[Result]) -> list[Timing]:
-    """Return all that was measured, in the order of the files and in them."""
-    return [timing(each, data) for each in results for data in each.data["results"]]
+    """Return all that was measured, in the order of the files and in them.
+
+    What several files have is that of the most rounds; other caches, with which
+    fewer were made, keep their ratios to the patched cache in the same run.
+    """
+    found: dict[tuple[str, str, str, int], Timing] = {}
+    for result in results:
+        for data in result.data["results"]:
+            each = timing(result, data)
+            place = each.database, each.values, each.operation, each.rows
+            other = found.get(place)
+            found[place] = united(other, each) if other else each
+    return list(found.values())
+
+
+def united(one: Timing, other: Timing) -> Timing:
+    """Return the measurement of more rounds, with the other caches of both."""
+    few, many = sorted((one, other), key=lambda each: each.rounds)
+    return replace(
+        many,
+        wall={**few.wall, **many.wall},
+        cpu={**few.cpu, **many.cpu},
+        over={**few.over, **many.over},
+        statements={**few.statements, **many.statements},
+    )
 
 
 def change(each: Timing) -> str:

@@ -19,7 +19,7 @@ from evidence.matrix import FAILED, NOT_RUN, PASSED, SKIPPED, cell, matrix
 from evidence.pictures import MAIN_ROWS
 from evidence.results import FORMATS, Result
 from evidence.sections import Series
-from evidence.timings import Span, timing
+from evidence.timings import Span, timing, timings
 from patchstack import report
 from patchstack.errors import FINDINGS, OK, StackError
 from patchstack.project import Project
@@ -232,6 +232,20 @@ def test_a_ratio_is_that_of_the_pairs_of_a_round() -> None:
     found = timing(Result("bench", bench("SQLite")), data)
     assert found.wall[STOCK] == Span(30, 20, 40)
     assert found.ratio == Span(1, 0.75, 2)
+
+
+def test_of_several_runs_the_one_of_more_rounds_is_shown() -> None:
+    short, long = bench("SQLite"), bench("SQLite")
+    long["results"] = [measured("touch", 1_000, {STOCK: [8] * 4, PATCHED: [4] * 4})]
+    files = [Result("long", long), Result("short", short)]
+    for order in (files, files[::-1]):
+        found = {(each.operation, each.rows): each for each in timings(order)}
+        assert len(found) == len(short["results"])
+        touch = found["touch", 1_000]
+        assert (touch.rounds, touch.wall[STOCK].median) == (4, 8)
+        # Of the run in which it took part.
+        assert touch.over["diskcache"] == Span(2, 1.25, 2.5)
+        assert found["touch", MAIN_ROWS].rounds == 3
 
 
 @pytest.mark.parametrize(
