@@ -112,6 +112,8 @@ def main(argv: list[str] | None = None) -> int:
             "bench",
             "stress",
             "differential",
+            "oracle",
+            "evidence",
         ):
             raise
         print(
