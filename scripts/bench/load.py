@@ -46,6 +46,7 @@ from bench.load_mix import ALL, MIX, Window
 from bench.options import Reader, names
 from bench.replay import options_of, variant_of
 from bench.report import Report, circumstances
+from bench.rounds import rotated
 from bench.values import KINDS, pickled
 from bench.variants import PATCHED, STOCK
 from bench.verb import both, measure_each, one_file
@@ -360,8 +361,7 @@ def take_turns(crews: Mapping[str, Sequence[Worker]], plan: Plan) -> list[Side]:
     """Have the crews use their caches, one after the other in each round."""
     sides = {strategy: Side(strategy) for strategy in crews}
     for turn in range(plan.turns):
-        first = turn % len(crews)
-        for strategy in [*crews][first:] + [*crews][:first]:
+        for strategy in rotated(crews, turn):
             answers, seconds = together(
                 crews[strategy],
                 "run",

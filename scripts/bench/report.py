@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from patchstack import facts
@@ -51,9 +50,7 @@ def circumstances(
     return {
         "database": one["database"],
         "database_version": one["database_version"],
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": facts.commit(Project.here().root),
-        "machine": facts.machine(),
+        **facts.origin(Project.here().root),
         "django": {variant: each["django"] for variant, each in opened.items()},
         "ids": dict(ids or {}),
     }

@@ -1,7 +1,7 @@
 """The rounds of a comparison: count, warm up, take turns, keep what was measured."""
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -149,8 +149,7 @@ def take_turns(
             left = f", about {span(one * (plan.rounds - turn))} left"
         say(f"{database}: round {turn + 1} of {plan.rounds}{left}")
         for lane in lanes:
-            start = turn % len(lane.runs)
-            for variant in [*lane.runs][start:] + [*lane.runs][:start]:
+            for variant in rotated(lane.runs, turn):
                 block = workers[lane.rows][variant].ask(
                     "run",
                     operation=lane.runs[variant],
@@ -159,6 +158,17 @@ def take_turns(
                 )
                 lane.blocks[variant].append(Block(**block))
         keep(turn + 1)
+
+
+def rotated(names: Iterable[str], turn: int) -> list[str]:
+    """Return the order of a turn, in which another one is first than in the last.
+
+    >>> rotated("abc", 1)
+    ['b', 'c', 'a']
+    """
+    each = [*names]
+    first = turn % len(each)
+    return each[first:] + each[:first]
 
 
 def span(seconds: float) -> str:

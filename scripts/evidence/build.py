@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bench.figures import markdown
 from bench.variants import STOCK
-from evidence.page import Table, page
+from evidence.page import Section, Table, page
 from evidence.pictures import MAIN, MAIN_ROWS, dicts, pictures
 from evidence.results import Results
 from evidence.sections import Series, machine, sections
@@ -19,9 +19,10 @@ TITLE = "Patched Django: the evidence"
 def files(results: Results, series: Series) -> dict[str, str]:
     """Return file name → text, of all files but README."""
     drawn = pictures(results)
+    made = sections(results, series, drawn)
     return {
-        "index.html": page(TITLE, lead(results), sections(results, series, drawn)),
-        "tables.md": tables(results, series),
+        "index.html": page(TITLE, lead(results), made),
+        "tables.md": tables(lead(results), made),
         **{f"{each.name}.svg": each.picture.svg for each in drawn},
     }
 
@@ -56,15 +57,15 @@ def as_markdown(table: Table) -> str:
     return table_of(table.head, [[each.text for each in row] for row in table.rows])
 
 
-def tables(results: Results, series: Series) -> str:
+def tables(lead: str, sections: Sequence[Section]) -> str:
     """Return the tables of the page as Markdown."""
     parts = [
         "# Benchmarks, hit ratios, tests and coverage as tables",
         "Written by `./scripts/stack report` from `docs-drafts/results/`;"
         " [index.html](index.html)\nhas the same with plots, to sort and to filter.",
-        lead(results),
+        lead,
     ]
-    for section in sections(results, series, []):
+    for section in sections:
         parts += [f"## {section.title}", *section.texts]
         parts += [as_markdown(each) for each in section.tables if each.rows]
     return "\n\n".join(parts) + "\n"

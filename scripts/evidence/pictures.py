@@ -1,6 +1,6 @@
 """Which plots there are, and what is said of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evidence import plots
@@ -74,18 +74,21 @@ def ratio_plots(found: Sequence[Timing]) -> list[Plot]:
         series = {name: drawn[name] for name in names if name in drawn}
         title = f"How many times faster, {rows:,} rows in the table"
         meaning = "wall time of stock Django / of patched Django"
-        made.append(
-            Plot(
-                f"ratios-{rows}",
-                Picture(
-                    plots.ratios(series, title, meaning),
-                    f"{meaning} for {len(MAIN)} operations on"
-                    f" {', '.join(series)}; the table “Times” has the numbers.",
-                    f"{title}. Marks: medians of the rounds; bars: quartiles.",
-                ),
-            )
-        )
+        caption = f"{title}. Marks: medians of the rounds; bars: quartiles."
+        made.append(ratio_plot(f"ratios-{rows}", series, title, meaning, caption))
     return made
+
+
+def ratio_plot(
+    name: str,
+    series: Mapping[str, Mapping[str, Span]],
+    title: str,
+    meaning: str,
+    caption: str,
+) -> Plot:
+    """Draw ratios; ``series`` and ``meaning`` as for the plot."""
+    alt = f"{meaning}: {', '.join(series)}; the table “Times” has the numbers."
+    return Plot(name, Picture(plots.ratios(series, title, meaning), alt, caption))
 
 
 def growth_plots(found: Sequence[Timing]) -> list[Plot]:
@@ -117,19 +120,11 @@ def peer_plots(found: Sequence[Timing]) -> list[Plot]:
                         series.setdefault(name, {})[each.operation] = span
         if not series:
             continue
-        names = ", ".join(series)
         title = f"Other caches beside that of {database}, {MAIN_ROWS:,} entries"
         meaning = "wall time / that of the patched database cache"
-        made.append(
-            Plot(
-                f"peers-{database.lower()}",
-                Picture(
-                    plots.ratios(series, title, meaning),
-                    f"{meaning} for {names}.",
-                    f"{title}: right of the line the patched cache is faster.",
-                ),
-            )
-        )
+        caption = f"{title}: right of the line the patched cache is faster."
+        name = f"peers-{database.lower()}"
+        made.append(ratio_plot(name, series, title, meaning, caption))
     return made
 
 

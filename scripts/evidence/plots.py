@@ -112,12 +112,7 @@ def growth(timings: Sequence[Timing], title: str) -> str:
     operations = list(dict.fromkeys(each.operation for each in timings))
     databases = list(dict.fromkeys(each.database for each in timings))
     with mpl.rc_context(STYLE):
-        columns = min(3, len(operations))
-        lines = -(-len(operations) // columns)
-        figure = Figure(figsize=(8.6, 0.8 + 2.4 * lines), layout="constrained")
-        panels = figure.subplots(
-            lines, columns, squeeze=False, sharex=True, sharey=True
-        )
+        figure, panels = grid(operations, columns=3, height=2.4, sharey=True)
         for axes, operation in zip(panels.flat, operations, strict=False):
             for number, database in enumerate(databases):
                 for variant, style in ((STOCK, "--"), (PATCHED, "-")):
@@ -132,25 +127,46 @@ def growth(timings: Sequence[Timing], title: str) -> str:
                         f"{database}, {variant}",
                         {"color": COLORS[number], "linestyle": style},
                     )
-            axes.set_title(operation, fontsize=10)
             axes.set_xscale("log")
             axes.set_yscale("log")
-        for axes in panels.flat[len(operations) :]:
-            axes.set_visible(False)
-        for axes in panels[-1]:
-            axes.set_xlabel("rows in the table")
-        figure.supylabel("µs per call, wall", fontsize=10)
-        figure.suptitle(title, x=0.01, ha="left")
-        handles, labels = panels.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
+        label(figure, panels, title, "rows in the table", "µs per call, wall", 4)
         return svg(figure)
+
+
+def grid(
+    names: Sequence[str], *, columns: int, height: float, sharey: bool
+) -> tuple[Figure, Any]:
+    """Return a figure and its panels, one of each name; ``height`` is a panel's."""
+    columns = min(columns, len(names))
+    lines = -(-len(names) // columns)
+    figure = Figure(figsize=(8.6, 0.8 + height * lines), layout="constrained")
+    panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=sharey)
+    for axes, name in zip(panels.flat, names, strict=False):
+        axes.set_title(name, fontsize=10)
+    for axes in panels.flat[len(names) :]:
+        axes.set_visible(False)
+    return figure, panels
+
+
+def label(
+    figure: Figure, panels: Any, title: str, below: str, beside: str, columns: int
+) -> None:
+    """Name a figure, its axes and, in so many columns, what is in each panel."""
+    for axes in panels[-1]:
+        axes.set_xlabel(below)
+    figure.supylabel(beside, fontsize=10)
+    figure.suptitle(title, x=0.01, ha="left")
+    handles, labels = panels.flat[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=columns, fontsize=9
+    )
 
 
 def draw_growth(
     axes: "Axes",
     timings: Sequence[Timing],
     variant: str,
-    label: str,
+    name: str,
     style: Mapping[str, Any],
 ) -> None:
     spans = [
@@ -167,7 +183,7 @@ def draw_growth(
         markersize=3.5,
         linewidth=1.3,
         capsize=2,
-        label=label,
+        label=name,
         **style,
     )
 
@@ -176,11 +192,9 @@ def hit_ratios(curves: Sequence[Curve], title: str) -> str:
     """Return hit ratio against the size of the cache: a panel a trace."""
     traces = list(dict.fromkeys(each.trace for each in curves))
     names = list(dict.fromkeys(each.strategy for each in curves))
+    shares = sorted({share for each in curves for share in each.shares})
     with mpl.rc_context(STYLE):
-        columns = min(2, len(traces))
-        lines = -(-len(traces) // columns)
-        figure = Figure(figsize=(8.6, 0.9 + 2.7 * lines), layout="constrained")
-        panels = figure.subplots(lines, columns, squeeze=False, sharex=True)
+        figure, panels = grid(traces, columns=2, height=2.7, sharey=False)
         for axes, trace in zip(panels.flat, traces, strict=False):
             for each in curves:
                 if each.trace == trace:
@@ -190,19 +204,11 @@ def hit_ratios(curves: Sequence[Curve], title: str) -> str:
                         label=each.strategy,
                         **line_style(names.index(each.strategy), each.model),
                     )
-            axes.set_title(trace, fontsize=10)
             axes.set_xscale("log")
-            shares = sorted({share for each in curves for share in each.shares})
             axes.set_xticks(shares, [f"{share} %" for share in shares])
             axes.xaxis.set_minor_formatter(NullFormatter())
-        for axes in panels.flat[len(traces) :]:
-            axes.set_visible(False)
-        for axes in panels[-1]:
-            axes.set_xlabel("MAX_ENTRIES, in percent of the distinct keys")
-        figure.supylabel("hit ratio in %", fontsize=10)
-        figure.suptitle(title, x=0.01, ha="left")
-        handles, labels = panels.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize=9)
+        below = "MAX_ENTRIES, in percent of the distinct keys"
+        label(figure, panels, title, below, "hit ratio in %", 5)
         return svg(figure)
 
 

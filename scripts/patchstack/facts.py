@@ -5,6 +5,7 @@ import platform
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from .git import Git, GitError
 
@@ -77,16 +78,21 @@ def commit(root: Path) -> str:
         return "unknown"
 
 
-def head(kind: str, form: int, root: Path) -> dict[str, object]:
-    """Return what each JSON file of results begins with.
+def origin(root: Path) -> dict[str, Any]:
+    """Return when (UTC), by what commit and on what machine something is measured.
 
-    ``kind`` and ``form`` tell a reader what is in it; ``root`` is the folder of
-    the checkout that made it. The date is in UTC.
+    ``root`` is the folder of the checkout that does it.
     """
     return {
-        "kind": kind,
-        "format": form,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(root),
         "machine": machine(),
     }
+
+
+def head(kind: str, form: int, root: Path) -> dict[str, object]:
+    """Return what each JSON file of results begins with.
+
+    ``kind`` and ``form`` tell a reader what is in it; ``root`` as in origin().
+    """
+    return {"kind": kind, "format": form, **origin(root)}

@@ -29,6 +29,7 @@ from .progress import step
 from .project import Project
 
 if TYPE_CHECKING:
+    from evidence.results import Results
     from evidence.sections import Series
 
 
@@ -79,31 +80,37 @@ def subject(project: Project) -> "Series":
     )
 
 
-def shown(project: Project, folder: Path) -> dict[str, str]:
-    """Return the files that show the results in a folder: name → text."""
-    from evidence import build as evidence
+def load_results(folder: Path) -> "Results":
+    """Return the results in a folder, by what they are."""
     from evidence import results
 
-    return evidence.files(results.load(folder), subject(project))
+    return results.load(folder)
 
 
-def main_table(project: Project) -> str:
+def shown(project: Project, found: "Results") -> dict[str, str]:
+    """Return the files that show results: name → text."""
+    from evidence import build as evidence
+
+    return evidence.files(found, subject(project))
+
+
+def main_table(found: "Results") -> str:
     """Return the plot and the table for README.md."""
     from evidence import build as evidence
-    from evidence import results
 
-    return evidence.readme(results.load(project.drafts / "results"))
+    return evidence.readme(found)
 
 
 def texts(project: Project, effects: table.Effects) -> dict[Path, str]:
     """Return the files that show the effects and results, and what must be in them."""
     patches = series.load(project)
     readme = project.root / "README.md"
+    found = load_results(project.drafts / "results")
     data = {slug: [vars(effect) for effect in rows] for slug, rows in effects.items()}
     markdown = table.markdown(patches, effects, "patches/")
     text = readme.read_text(encoding="utf-8")
     text = table.between(text, "patches", markdown)
-    text = table.between(text, "benchmarks", main_table(project))
+    text = table.between(text, "benchmarks", main_table(found))
     drafts = project.drafts
     return {
         drafts / "results" / "statements.json": json.dumps(data, indent=2) + "\n",
@@ -111,7 +118,7 @@ def texts(project: Project, effects: table.Effects) -> dict[Path, str]:
         readme: text,
         **{
             drafts / "benchmarks" / name: content
-            for name, content in shown(project, drafts / "results").items()
+            for name, content in shown(project, found).items()
         },
     }
 
@@ -173,7 +180,8 @@ def run(args: argparse.Namespace, project: Project) -> int:
         if not folder.is_dir():
             raise StackError(f"{folder} is no folder", "make bench ARGS=--quick")
         into = folder / "report"
-        wanted = {into / name: text for name, text in shown(project, folder).items()}
+        made = shown(project, load_results(folder))
+        wanted = {into / name: text for name, text in made.items()}
         write(project, wanted)
         return OK
     effects = measure(project) if args.count else table.load_effects(project)
