@@ -190,14 +190,9 @@ def timing_row(each: Timing, others: Sequence[str]) -> list[Cell]:
 
 
 def cpu_cell(each: Timing) -> Cell:
-    both = [each.cpu.get(name) for name in (STOCK, PATCHED)]
-    if None in both:
+    if each.cpu_ratio is None:
         return Cell("-", "")
-    before, after = both
-    assert before is not None
-    assert after is not None
-    ratio = before.median / after.median
-    return Cell(times(ratio), rounded(ratio))
+    return Cell(times(each.cpu_ratio), rounded(each.cpu_ratio))
 
 
 def span_cell(span: Span | None) -> Cell:

@@ -28,7 +28,8 @@ class Timing:
     """One operation; wall time, µs per call, by what it ran on.
 
     ``over``: the time of each of them but patched / patched's, of the pairs of
-    blocks of one round. ``statements``: mean per call. ``limit_of`` is the operation
+    blocks of one round. ``statements``: mean per call. ``cpu_ratio`` is that of CPU
+    time, stock / patched, None without one of them. ``limit_of`` is the operation
     that this one, a statement by itself, is the limit of.
     """
 
@@ -37,10 +38,10 @@ class Timing:
     operation: str
     rows: int
     wall: Mapping[str, Span]
-    cpu: Mapping[str, Span]
     over: Mapping[str, Span]
     statements: Mapping[str, float]
     rounds: int
+    cpu_ratio: float | None
     limit_of: str = ""
 
     @property
@@ -55,16 +56,15 @@ class Timing:
         return " → ".join("-" if one is None else number(one) for one in both)
 
 
-def per_call(blocks: Iterable[Mapping[str, int]], what: str) -> list[float]:
-    """Return µs per call of each block; ``what``: "wall_ns", "cpu_ns"."""
-    return [block[what] / block["calls"] / 1_000 for block in blocks]
+def per_call(blocks: Iterable[Mapping[str, int]]) -> list[float]:
+    """Return µs of wall time per call of each block."""
+    return [block["wall_ns"] / block["calls"] / 1_000 for block in blocks]
 
 
 def timing(result: Result, data: Mapping[str, Any]) -> Timing:
     """Return one measurement of a file."""
     blocks = data["blocks"]
-    wall = {name: per_call(each, "wall_ns") for name, each in blocks.items()}
-    cpu = {name: per_call(each, "cpu_ns") for name, each in blocks.items()}
+    wall = {name: per_call(each) for name, each in blocks.items()}
     patched = wall.get(PATCHED)
     return Timing(
         database=result.database,
@@ -72,7 +72,6 @@ def timing(result: Result, data: Mapping[str, Any]) -> Timing:
         operation=data["operation"],
         rows=data["rows"],
         wall={name: Span.of(each) for name, each in wall.items()},
-        cpu={name: Span.of(each) for name, each in cpu.items()},
         over={
             name: Span.of([a / b for a, b in zip(each, patched, strict=True)])
             for name, each in wall.items()
@@ -83,6 +82,7 @@ def timing(result: Result, data: Mapping[str, Any]) -> Timing:
             for name, each in data["counted"].items()
         },
         rounds=max(map(len, blocks.values())),
+        cpu_ratio=data["cpu_ratio"],
         limit_of=data["limit_of"],
     )
 
@@ -109,7 +109,6 @@ def united(one: Timing, other: Timing) -> Timing:
     return replace(
         many,
         wall={**few.wall, **many.wall},
-        cpu={**few.cpu, **many.cpu},
         over={**few.over, **many.over},
         statements={**few.statements, **many.statements},
     )

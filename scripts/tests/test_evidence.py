@@ -74,6 +74,7 @@ def measured(
             for side, each in walls.items()
         },
         "counted": {side: {"calls": 10, "statements": 10} for side in walls},
+        "cpu_ratio": 5.5 if STOCK in walls else None,
     }
 
 
@@ -347,6 +348,7 @@ def test_every_plot_is_drawn(made: dict[str, str]) -> None:
 def test_markdown_has_what_was_measured(made: dict[str, str]) -> None:
     tables = made["tables.md"]
     assert "| touch | SQLite | 10,000 | dict | 50 | 10 | 5.00 x |" in tables
+    assert "| 4.50 to 5.50 | 5.50 x | 1 → 1 | 3 |" in tables
     assert "| web07 | 10 % | sieve | 50.00 % | 62.5 % |" in tables
     assert "| second | django/a.py | 7 | exit | no | <b> |" in tables
     assert "SQLite, redis: not run: no server." in tables
