@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from patchstack.errors import StackError
+from common.errors import StackError
 
 FILE = Path(__file__).parents[2] / "compose.yaml"
 URL_LABEL = "django-patch-stack.url"

@@ -19,8 +19,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from patchstack.errors import StackError
-from patchstack.progress import say, step
+from common.errors import StackError
+from common.progress import say, step
 
 TOOLS = ("apt-get", "apt-config", "dpkg", "dpkg-deb")
 

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.errors import StackError
+from common.progress import say, step
 from databases import compose, debian, mysql, process, state, urls
 from databases.family import LocalFamily, version_in
 from databases.place import Died, Place, free_port, tail
 from databases.targets import FAMILIES, Target, Unavailable, resolve
-from patchstack.errors import StackError
-from patchstack.progress import say, step
 
 # Ports to try before giving up; the log's words for a port that somebody took
 # between our look and the server's.

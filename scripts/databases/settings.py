@@ -12,7 +12,7 @@ from databases import urls
 _database = os.environ.get("STACK_DATABASE_URL") or urls.DEFAULT
 DATABASES = urls.databases(_database, os.environ.get("STACK_DATABASE_NAME") or "django")
 if urls.split(_database).scheme in urls.STANDINS:
-    from oracle import standin
+    from lab.oracle import standin
 
     standin.install(_database)
 

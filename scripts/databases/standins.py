@@ -1,12 +1,12 @@
-"""Django's Oracle backend on engines that are not Oracle: see oracle.standin."""
+"""Django's Oracle backend on engines that are not Oracle: see lab.oracle.standin."""
 
 from types import ModuleType
 
 from databases.family import Family, Program, Unavailable
 from databases.place import Place
 from databases.postgresql import PostgreSQL
-from oracle import standin
-from oracle.standin import jar
+from lab.oracle import standin
+from lab.oracle.standin import jar
 
 PREFIX = "oracle+"
 

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from patchstack.errors import StackError
+from common.errors import StackError
 
 FOLDER = Path(__file__).parents[2] / ".cache" / "servers"
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from common.errors import StackError
 from databases.family import Family, LocalFamily, Program, Unavailable
 from databases.mariadb import MariaDB
 from databases.memcached import Memcached
@@ -14,8 +15,7 @@ from databases.postgresql import PostgreSQL
 from databases.redis import Redis
 from databases.sqlite import SQLite
 from databases.standins import StandinH2, StandinPostgreSQL
-from oracle import standin
-from patchstack.errors import StackError
+from lab.oracle import standin
 
 __all__ = ["FAMILIES", "Target", "Unavailable", "resolve", "standins", "targets"]
 

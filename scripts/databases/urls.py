@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from patchstack.errors import StackError
+from common.errors import StackError
 
 DEFAULT = "sqlite:///:memory:"
 ENGINES = {
@@ -23,7 +23,7 @@ ENGINES = {
     "oracle+h2": "django.db.backends.oracle",
     "oracle+postgres": "django.db.backends.oracle",
 }
-# Django's Oracle backend on another engine: see oracle.standin.
+# Django's Oracle backend on another engine: see lab.oracle.standin.
 STANDINS = ("oracle+h2", "oracle+postgres")
 EXAMPLES = (
     "write one like sqlite:///:memory: , postgres://user:password@host:5432/name , "

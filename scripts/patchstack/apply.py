@@ -16,11 +16,11 @@ import shlex
 import tempfile
 from pathlib import Path
 
-from . import build, series, src, upstream
-from .errors import WAITING, StackError
-from .git import Git, GitError
-from .progress import say, step
-from .project import Project
+from common.errors import WAITING, StackError
+from common.git import Git, GitError
+from common.progress import say, step
+from common.project import Project
+from patchstack import build, series, src, upstream
 
 VERSION = re.compile(r"^VERSION = \((\d+), (\d+), (\d+), ['\"](\w+)['\"]", re.MULTILINE)
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import upstream
-from .errors import FINDINGS, StackError
-from .git import Git, GitError
-from .project import Project
+from common.errors import FINDINGS, StackError
+from common.git import Git, GitError
+from common.project import Project
+from patchstack import upstream
 
 # Keeps the objects of the last built series from being pruned.
 BUILT = "refs/stack/built"

@@ -17,11 +17,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import build, mail, series, src, table, upstream
-from .errors import FINDINGS, WAITING, StackError
-from .git import Git
-from .progress import step
-from .project import Project
+from common.errors import FINDINGS, WAITING, StackError
+from common.git import Git
+from common.progress import step
+from common.project import Project
+from patchstack import build, mail, series, src, table, upstream
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from . import build, mail, series, upstream
-from .errors import FINDINGS, OK, StackError
-from .git import IDENTITY, Git
-from .project import Project
+from common.errors import FINDINGS, OK, StackError
+from common.git import IDENTITY, Git
+from common.project import Project
+from patchstack import build, mail, series, upstream
 
 _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import build, series, trees, upstream
-from .errors import FINDINGS, OK
-from .project import Project
+from common.errors import FINDINGS, OK
+from common.project import Project
+from patchstack import build, series, trees, upstream
 
 
 @dataclass(frozen=True)

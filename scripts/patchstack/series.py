@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .errors import StackError
-from .project import Project
+from common.errors import StackError
+from common.project import Project
 
 KINDS = ("feature", "fix", "refactor", "docs", "test")
 STATUSES = ("draft", "ready", "submitted", "accepted", "merged", "rejected", "local")

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from . import build, series, upstream
-from .errors import WAITING, StackError
-from .git import Git
-from .project import Project
+from common.errors import WAITING, StackError
+from common.git import Git
+from common.project import Project
+from patchstack import build, series, upstream
 
 BRANCH = "stack"
 # The archive has no .gitignore; these are what running tests leaves behind.

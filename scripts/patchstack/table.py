@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from . import series
-from .errors import StackError
-from .project import Project
+from common.errors import StackError
+from common.project import Project
+from patchstack import series
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from . import build, series, upstream
-from .git import Git
-from .project import Project
+from common.git import Git
+from common.project import Project
+from patchstack import build, series, upstream
 
 KEEP = 6
 

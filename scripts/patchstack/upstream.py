@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from .errors import StackError
-from .git import Git
-from .progress import step
-from .project import Project
-from .series import load_toml
+from common.errors import StackError
+from common.git import Git
+from common.progress import step
+from common.project import Project
+from patchstack.series import load_toml
 
 BRANCH = "refs/heads/upstream"
 

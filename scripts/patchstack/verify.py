@@ -12,11 +12,11 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from . import build, mail, series, upstream
-from .errors import FINDINGS, OK
-from .git import Git, GitError
-from .progress import step
-from .project import Project
+from common.errors import FINDINGS, OK
+from common.git import Git, GitError
+from common.progress import step
+from common.project import Project
+from patchstack import build, mail, series, upstream
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +88,7 @@ def findings(project: Project, *, with_lint: bool = True) -> list[str]:
         ]
     if with_lint and not found:
         # Needs Django's linters; the rest needs nothing but Python and git.
-        from . import lint
+        from patchstack import lint
 
         with step("linting them"):
             found = [str(finding) for finding in lint.lint(project, patches)]

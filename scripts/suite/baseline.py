@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .run import Run
+from suite.run import Run
 
 FOLDER = Path(__file__).parent / "baseline"
 

@@ -6,13 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from common.errors import StackError
+from common.progress import say
 from databases.servers import Database, running
 from databases.targets import Target, Unavailable
-from patchstack.errors import StackError
-from patchstack.progress import say
-
-from .baseline import Verdict, judge, load
-from .run import Run, run_tests
+from suite.baseline import Verdict, judge, load
+from suite.run import Run, run_tests
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from patchstack.git import Git
+from common.git import Git
 
 # file → line → the slug of the patch that the line is of; upstream's are not there.
 Owners = Mapping[str, Mapping[int, str]]

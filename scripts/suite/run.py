@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from patchstack.errors import StackError
+from common.errors import StackError
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 

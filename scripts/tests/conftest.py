@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import USAGE, StackError
+from common.git import environment
+from common.project import Project
 from patchstack import apply, export, series, trees
-from patchstack.errors import USAGE, StackError
-from patchstack.git import environment
-from patchstack.project import Project
 
 VERSION = 'VERSION = (6, 1, 3, "final", 0)\n'
 # Ten lines, so that a hunk's context does not reach both ends.

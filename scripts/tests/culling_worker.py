@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from bench.peers import DATABASE_CACHE
-from bench.worker import Session, main
+from lab.bench.peers import DATABASE_CACHE
+from lab.bench.worker import Session, main
 from tests.culling_models import Call
 
 # Seconds between the beginnings of two histories. None takes as long, so that

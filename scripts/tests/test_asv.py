@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from patchstack.project import Project
+from common.project import Project
 
 # Statements of one call, BEGIN and COMMIT included: on stock, patched.
 STATEMENTS: dict[str, dict[str, tuple[int | None, int]]] = {

@@ -22,31 +22,21 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bench import (
-    bare,
-    disk,
-    figures,
-    models,
-    options,
-    orm,
-    peers,
-    replay,
-    size,
-    traces,
-    verb,
-)
-from bench.client import Worker, environment, started
-from bench.compare import Comparison, Measured, choose, compare
-from bench.operations import CACHE, OPERATIONS, Data, key, select
-from bench.plan import QUICK, Plan
-from bench.rounds import Block, Counted
-from bench.statements import mean_statements
-from bench.values import KINDS, VALUES, compressed_size, pickled
-from bench.variants import PATCHED, STOCK
+from common.errors import OK, StackError
+from common.project import Project
+from lab import figures, options
+from lab.bench import bare, disk, models, orm, peers, replay, size, traces
+from lab.bench.compare import Comparison, Measured, choose, compare
+from lab.bench.operations import CACHE, OPERATIONS, Data, key, select
+from lab.bench.plan import QUICK, Plan
+from lab.bench.rounds import Block, Counted
+from lab.bench.statements import mean_statements
+from lab.bench.values import KINDS, VALUES, compressed_size, pickled
+from lab.client import Worker, environment, started
+from lab.variants import PATCHED, STOCK
 from patchstack import trees
-from patchstack.errors import OK, StackError
-from patchstack.project import Project
 from tests.conftest import assert_refused
+from verbs import bench as verb
 
 PEER = "django-mysql"
 SQLITE = "sqlite:///:memory:"

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from bench.partial import differences
-from bench.variants import PATCHED, STOCK
-from patchstack.errors import OK, USAGE
+from common.errors import OK, USAGE
+from lab.bench.partial import differences
+from lab.variants import PATCHED, STOCK
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 STOPPED = 130

@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 
+from common.errors import FINDINGS, OK, USAGE, StackError
+from common.git import Git
+from common.project import Project
 from patchstack import apply, export, series, upstream
-from patchstack.errors import FINDINGS, OK, USAGE, StackError
-from patchstack.git import Git
-from patchstack.project import Project
-from suite import coverage
-from suite.coverage import Ran, cover
 from suite.owned import Points, blamed, changed, owners, read, united
 from tests.conftest import (
     FILES,
@@ -24,6 +22,8 @@ from tests.conftest import (
     table,
     verb,
 )
+from verbs import coverage
+from verbs.coverage import Ran, cover
 
 BASE = """\
 def get(key):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.client import Worker, started
+from lab.client import Worker, started
 from tests.culling_models import (
     POLICIES,
     Cache,

@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
+from common.errors import USAGE, StackError
 from databases import cache, compose, debian, process, servers, state, urls
 from databases.family import Program
 from databases.place import PORTS, Died, Place, free_port, open_to_all
 from databases.servers import Database, running
 from databases.targets import FAMILIES, Target, Unavailable, resolve, targets
-from patchstack.errors import USAGE, StackError
 
 SCRIPTS = Path(__file__).parents[1]
 LOCAL = ["postgres", "postgres18", "mariadb", "mysql", "redis", "memcached"]

@@ -12,18 +12,18 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from bench.variants import PATCHED, STOCK
-from evidence import build, results
-from evidence.covered import Share
-from evidence.matrix import FAILED, NOT_RUN, PASSED, SKIPPED, cell, matrix
-from evidence.pictures import MAIN_ROWS
-from evidence.results import FORMATS, Result
-from evidence.sections import Series
-from evidence.timings import Span, timing, timings
-from patchstack import report
-from patchstack.errors import FINDINGS, OK, StackError
-from patchstack.project import Project
+from common.errors import FINDINGS, OK, StackError
+from common.project import Project
+from lab.evidence import build, results
+from lab.evidence.covered import Share
+from lab.evidence.matrix import FAILED, NOT_RUN, PASSED, SKIPPED, cell, matrix
+from lab.evidence.pictures import MAIN_ROWS
+from lab.evidence.results import FORMATS, Result
+from lab.evidence.sections import Series
+from lab.evidence.timings import Span, timing, timings
+from lab.variants import PATCHED, STOCK
 from tests.conftest import verb
+from verbs import report
 
 TREE = "0123456789abcdef0123"
 SERIES = Series(

@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 
-from bench import load as verb
-from bench.histogram import Histogram, bucket, middle
-from bench.load import QUICK, Load, Plan, Side, load, show
-from bench.load_mix import ALL, BATCH, MANY, MIX, SECOND, Visitor, endless, key_names
-from bench.load_worker import first_requests
-from bench.traces import cumulated
-from bench.variants import PATCHED, STOCK
+from common.errors import OK, StackError
+from common.project import Project
+from lab.bench.histogram import Histogram, bucket, middle
+from lab.bench.traces import cumulated
+from lab.load.mix import ALL, BATCH, MANY, MIX, SECOND, Visitor, endless, key_names
+from lab.load.worker import first_requests
+from lab.variants import PATCHED, STOCK
 from patchstack import trees
-from patchstack.cli import parser
-from patchstack.errors import OK, StackError
-from patchstack.project import Project
+from stack import parser
 from tests.conftest import assert_refused
+from verbs import load as verb
+from verbs.load import QUICK, Load, Plan, Side, load, show
 
 SQLITE = "sqlite:///:memory:"
 SHORT = Plan(

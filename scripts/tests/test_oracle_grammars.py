@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from databases.family import Unavailable
-from oracle import mutants
-from oracle.grammars import grammars
-from oracle.grammars.grammars import HERE, Verdicts
+from lab.oracle import mutants
+from lab.oracle.grammars import grammars
+from lab.oracle.grammars.grammars import HERE, Verdicts
 from tests.test_oracle_statements import GOOD
 
 INSERT = 'INSERT INTO "T" ("A") SELECT * FROM (SELECT TO_NUMBER(:arg0) col_0{0})'

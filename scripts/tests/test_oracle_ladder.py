@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import FINDINGS, OK
 from databases import targets
 from databases.family import Unavailable
-from oracle import ladder
-from oracle.grammars import grammars
-from oracle.ladder import Rung
-from oracle.races import MergeRaced
-from patchstack import test
-from patchstack.errors import FINDINGS, OK
+from lab.oracle import ladder
+from lab.oracle.grammars import grammars
+from lab.oracle.ladder import Rung
+from lab.oracle.races import MergeRaced
 from suite.baseline import judge
 from suite.matrix import Cell, NotRun
 from suite.run import Run
+from verbs import test
 
 RACED = MergeRaced(waited=True, error=1, rows=(("key", 1),))
 

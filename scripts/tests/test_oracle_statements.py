@@ -8,8 +8,8 @@ from typing import Any
 import oracledb
 import pytest
 
-from oracle import checks, drivers, golden, mutants
-from patchstack.errors import StackError
+from common.errors import StackError
+from lab.oracle import checks, drivers, golden, mutants
 
 # The two rows of a table with a key of two columns, one of them nullable.
 GOOD = (

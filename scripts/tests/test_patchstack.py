@@ -10,27 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from patchstack import (
-    apply,
-    build,
-    cli,
-    diff,
-    export,
-    fetch,
-    lint,
-    mail,
-    series,
-    status,
-    trees,
-    upstream,
-    verify,
-)
-from patchstack.errors import FINDINGS, OK, USAGE, WAITING, StackError
-from patchstack.git import Git
-from patchstack.project import Project
+import stack as cli
+from common.errors import FINDINGS, OK, USAGE, WAITING, StackError
+from common.git import Git
+from common.project import Project
+from patchstack import apply, build, export, lint, mail, series, trees, upstream, verify
 from patchstack.prove import classes, databases, red_findings
-from patchstack.setup import blocks
 from tests.conftest import FILES, commit, git, make_project, table, verb
+from verbs import diff, fetch, status
+from verbs.setup import blocks
 
 
 def contents(project: Project) -> dict[str, bytes]:

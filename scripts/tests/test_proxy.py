@@ -9,12 +9,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from bench.proxy import delayed, farther
+from common.errors import StackError
 from databases import urls
 from databases.place import free_port
 from databases.servers import running
 from databases.targets import FAMILIES, Unavailable, resolve
-from patchstack.errors import StackError
+from lab.load.proxy import delayed, farther
 
 type Serve = Callable[[socket.socket], None]
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from bench import race as verb
-from bench.race import MODES, Errors, Mode, Plan, Race, Side, chosen, race, show
-from bench.race_worker import hammer, keys_of, start_of
-from bench.variants import PATCHED, STOCK
+from common.errors import FINDINGS, OK
+from common.project import Project
 from databases.servers import running
 from databases.targets import Unavailable, resolve
+from lab.race.worker import hammer, keys_of, start_of
+from lab.variants import PATCHED, STOCK
 from patchstack import trees
-from patchstack.cli import VERBS
-from patchstack.errors import FINDINGS, OK
-from patchstack.project import Project
+from stack import VERBS
 from tests.conftest import assert_refused
+from verbs import race as verb
+from verbs.race import MODES, Errors, Mode, Plan, Race, Side, chosen, race, show
 
 SQLITE = "sqlite:///:memory:"
 QUERY = Path("django/db/models/query.py")

@@ -15,19 +15,24 @@ from typing import Any
 import oracledb
 import pytest
 
-from bench.client import environment
 from databases import urls
 from databases.servers import Database, running
 from databases.targets import Unavailable, resolve, targets
-from oracle import standin
-from oracle.standin import h2, postgresql
-from oracle.standin.common import check_lengths
-from oracle.standin.connection import Variable, named
-from oracle.standin.dictionary import dependents
-from oracle.standin.errors import EngineError, commit_error, driver_error, oracle_error
-from oracle.standin.literals import literal
-from oracle.standin.lob import Lob
-from oracle.standin.translation import Dialect, Rule, split_returning, translate
+from lab.client import environment
+from lab.oracle import standin
+from lab.oracle.standin import h2, postgresql
+from lab.oracle.standin.common import check_lengths
+from lab.oracle.standin.connection import Variable, named
+from lab.oracle.standin.dictionary import dependents
+from lab.oracle.standin.errors import (
+    EngineError,
+    commit_error,
+    driver_error,
+    oracle_error,
+)
+from lab.oracle.standin.literals import literal
+from lab.oracle.standin.lob import Lob
+from lab.oracle.standin.translation import Dialect, Rule, split_returning, translate
 from suite.matrix import run_cell
 
 SCRIPTS = Path(__file__).parents[1]
@@ -41,7 +46,8 @@ SCRIPTS = Path(__file__).parents[1]
     ],
 )
 def test_examples(name: str) -> None:
-    module = importlib.import_module(f"oracle.standin.{name}".removesuffix(".__init__"))
+    path = f"lab.oracle.standin.{name}".removesuffix(".__init__")
+    module = importlib.import_module(path)
     assert doctest.testmod(module).failed == 0
 
 
@@ -564,7 +570,7 @@ def test_the_second_merge_waits_and_gets_a_violation(
     database: Database, stock: Path
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "oracle.races", database.target.name],
+        [sys.executable, "-m", "lab.oracle.races", database.target.name],
         env=environment(stock, database.url),
         capture_output=True,
         text=True,

@@ -13,14 +13,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.variants import PATCHED, STOCK
-from patchstack import trees
-from patchstack.cli import VERBS
-from patchstack.errors import FINDINGS
-from patchstack.project import Project
-from stress import damage, shared, values, verb
-from stress.mix import Mixer
-from stress.phases import (
+from common.errors import FINDINGS
+from common.project import Project
+from lab.stress import damage, shared, values
+from lab.stress.mix import Mixer
+from lab.stress.phases import (
     CULL_ENTRIES,
     PHASES,
     STRATEGIES,
@@ -34,11 +31,15 @@ from stress.phases import (
     sum_findings,
     without_deadlocks,
 )
-from stress.stored import FORMATS, Format, Payload, Rows
-from stress.values import Broken, Origin
-from stress.verb import Run, show, stress
-from stress.worker import Report
+from lab.stress.stored import FORMATS, Format, Payload, Rows
+from lab.stress.values import Broken, Origin
+from lab.stress.worker import Report
+from lab.variants import PATCHED, STOCK
+from patchstack import trees
+from stack import VERBS
 from tests.conftest import assert_refused
+from verbs import stress as verb
+from verbs.stress import Run, show, stress
 
 SQLITE = "sqlite:///:memory:"
 SHORT = Plan(processes=3, seconds=0.3, calls=600, kills=2, rows=210)

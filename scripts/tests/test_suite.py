@@ -10,17 +10,18 @@ from typing import Any
 
 import pytest
 
-from patchstack import apply, build, export, series, test
-from patchstack.errors import OK, StackError
-from patchstack.overview import terminal
-from patchstack.project import Project
+from common.errors import OK, StackError
+from common.project import Project
+from lab.evidence import kept as evidence
+from patchstack import apply, build, export, series
 from patchstack.prove import Proof
 from patchstack.table import between
-from suite import evidence
 from suite.baseline import Known, judge, load
 from suite.matrix import Cell
 from suite.run import Run, broken_module, check_labels
 from tests.conftest import FILES, RUNTESTS, commit, make_project, table, verb
+from verbs import test
+from verbs.overview import terminal
 
 
 def run(**outcomes: str) -> Run:

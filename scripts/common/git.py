@@ -1,0 +1,188 @@
+"""Git with everything shut out that could change what it does."""
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+from common.errors import WAITING, StackError
+
+IDENTITY = ("Django patch stack", "patch-stack@example.invalid")
+
+# Each setting is one that a user's repository may carry and that would change
+# a tree, a commit id or a patch. The command line wins over every file.
+SETTINGS = {
+    "am.threeWay": "false",  # A patch that needs a merge has drifted: say so.
+    "am.keepcr": "false",  # Given explicitly where it is wanted.
+    "apply.ignoreWhitespace": "no",  # That would be fuzz.
+    "apply.whitespace": "nowarn",  # "fix" would change what a patch adds.
+    "commit.gpgSign": "false",  # A signature is part of a commit's id.
+    "core.attributesFile": os.devnull,  # Filters and end-of-line rules of the user.
+    "core.autocrlf": "false",  # Blobs must be Django's own, byte for byte.
+    "core.excludesFile": os.devnull,  # Would hide files from "add" and "status".
+    "core.fileMode": "true",  # Executable bits are part of a tree.
+    "core.fsmonitor": "false",  # Starts a daemon.
+    "core.hooksPath": os.devnull,  # Hooks may refuse, edit or print.
+    "core.quotePath": "false",  # Paths come back as they are.
+    "core.safecrlf": "false",
+    "core.symlinks": "true",
+    "diff.algorithm": "histogram",  # Another one gives other hunks.
+    "diff.ignoreSubmodules": "none",
+    "diff.indentHeuristic": "true",
+    "diff.interHunkContext": "0",
+    "diff.mnemonicPrefix": "false",
+    "diff.noprefix": "false",
+    "diff.renames": "false",
+    "diff.suppressBlankEmpty": "false",
+    "gc.auto": "0",  # No background process in a throw-away repository.
+    "i18n.commitEncoding": "utf-8",
+    "i18n.logOutputEncoding": "utf-8",
+    "init.defaultBranch": "main",
+    "log.showSignature": "false",
+    "rerere.enabled": "false",
+    "submodule.recurse": "false",
+    "advice.detachedHead": "false",
+    "protocol.file.allow": "always",  # All our fetches are between local folders.
+}
+
+# What an interrupted command leaves in a git folder, and how each is ended.
+UNFINISHED = {
+    "rebase-apply": "git am --continue (or --abort)",
+    "rebase-merge": "git rebase --continue (or --abort)",
+    "MERGE_HEAD": "git merge --continue (or --abort)",
+    "CHERRY_PICK_HEAD": "git cherry-pick --continue (or --abort)",
+    "REVERT_HEAD": "git revert --continue (or --abort)",
+    "BISECT_LOG": "git bisect reset",
+}
+
+
+class GitError(Exception):
+    """A git command failed; ``stderr`` says how."""
+
+    def __init__(self, command: list[str], stdout: str, stderr: str) -> None:
+        super().__init__(f"{shlex.join(command)}: {stderr.strip() or stdout.strip()}")
+        self.stdout = stdout
+        self.stderr = stderr
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for git: the caller's, less what would leak in."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    kept.pop("LANGUAGE", None)
+    name, email = IDENTITY
+    kept |= {
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_EDITOR": ":",
+        "GIT_PAGER": "cat",
+        "GIT_AUTHOR_NAME": name,
+        "GIT_AUTHOR_EMAIL": email,
+        "GIT_COMMITTER_NAME": name,
+        "GIT_COMMITTER_EMAIL": email,
+        "LC_ALL": "C",
+        "TZ": "UTC",
+    }
+    return kept
+
+
+class Git:
+    """Git in one folder. With ``dry_run``, ``change`` prints and does not run."""
+
+    def __init__(
+        self, folder: Path, *, bare: bool = False, dry_run: bool = False
+    ) -> None:
+        self.folder = folder
+        self.dry_run = dry_run
+        self._where = ["--git-dir", str(folder)] if bare else ["-C", str(folder)]
+
+    def command(self, *args: str) -> list[str]:
+        settings = [part for k, v in SETTINGS.items() for part in ("-c", f"{k}={v}")]
+        return ["git", *self._where, *settings, *args]
+
+    def run(
+        self, *args: str, stdin: bytes | None = None, env: dict[str, str] | None = None
+    ) -> bytes:
+        """Run git and return its standard output. Raise GitError if it fails."""
+        done = subprocess.run(
+            self.command(*args),
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            env=environment() | (env or {}),
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode:
+            raise GitError(
+                ["git", *args],
+                done.stdout.decode(errors="replace"),
+                done.stderr.decode(errors="replace"),
+            )
+        return done.stdout
+
+    def out(self, *args: str, env: dict[str, str] | None = None) -> str:
+        """Return the standard output as text, without the final newline."""
+        return self.run(*args, env=env).decode().rstrip("\n")
+
+    def ok(self, *args: str) -> bool:
+        """Tell whether the command succeeds."""
+        try:
+            self.run(*args)
+        except GitError:
+            return False
+        return True
+
+    def change(self, *args: str, env: dict[str, str] | None = None) -> None:
+        """Run a command that changes what belongs to the user."""
+        if self.dry_run:
+            print(shlex.join(["git", *self._where, *args]))
+        else:
+            self.run(*args, env=env)
+
+    def unfinished(self) -> str | None:
+        """Return how to end an interrupted command, or None if there is none."""
+        for name, ending in UNFINISHED.items():
+            path = Path(self.out("rev-parse", "--git-path", name))
+            if (self.folder / path).exists():
+                return ending
+        return None
+
+    def dirty(self, *, untracked: bool = True) -> list[str]:
+        """Return the changed (and untracked) files, as ``status`` names them."""
+        mode = "all" if untracked else "no"
+        return self.out(
+            "status", "--porcelain", f"--untracked-files={mode}"
+        ).splitlines()
+
+    def refuse_unless_clean(self, *, untracked: bool = True) -> None:
+        """Raise StackError if a command is unfinished or something uncommitted."""
+        if ending := self.unfinished():
+            raise StackError(
+                f"{self.folder} is in the middle of another git command",
+                f"in that folder: {ending}",
+                WAITING,
+            )
+        if changed := self.dirty(untracked=untracked):
+            names = ", ".join(line[3:] for line in changed[:5])
+            more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+            raise StackError(
+                f"{self.folder} has changes that are not committed: {names}{more}",
+                f"git -C {shlex.quote(str(self.folder))} stash --include-untracked"
+                " (or commit them)",
+                WAITING,
+            )
+
+
+def require_git() -> None:
+    """Raise StackError unless a git that knows our flags is there."""
+    try:
+        text = subprocess.run(
+            ["git", "--version"], capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise StackError("git was not found", "install git 2.32 or newer") from error
+    version = tuple(int(part) for part in text.split()[2].split(".")[:2])
+    # GIT_CONFIG_GLOBAL came with 2.32; without it the user's settings leak in.
+    if version < (2, 32):
+        raise StackError(f"{text.strip()} is too old", "install git 2.32 or newer")

@@ -1,0 +1,168 @@
+"""The driver's end of a worker process."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from common.errors import StackError
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+IDLE = 3  # seconds for a worker without work to end
+GRACE = 20  # seconds for one that is told to stop to drop its database
+LEAD = 0.05  # seconds from the request of a common start to the start
+OPENED = {"synchronous": "NORMAL", "journal": "WAL"}  # a database that is shared
+
+
+def environment(tree: Path, url: str) -> dict[str, str]:
+    """Return the worker's environment: this Django, this database, nothing else's."""
+    kept = {
+        name: text
+        for name, text in os.environ.items()
+        if not name.startswith(("PYTHON", "DJANGO_", "STACK_"))
+    }
+    return kept | {
+        "PYTHONPATH": os.pathsep.join([str(tree), str(SCRIPTS)]),
+        # The same layout of dictionaries and sets in every process.
+        "PYTHONHASHSEED": "0",
+        "DJANGO_SETTINGS_MODULE": "databases.settings",
+        "STACK_DATABASE_URL": url,
+    }
+
+
+class Worker:
+    """A running worker process; every failure is a StackError that names it."""
+
+    def __init__(self, name: str, process: subprocess.Popen[str], errors: Path) -> None:
+        self.name = name
+        self._process = process
+        self._errors = errors
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, do: str, **arguments: object) -> None:
+        assert self._process.stdin is not None
+        try:
+            print(
+                json.dumps({"do": do} | arguments), file=self._process.stdin, flush=True
+            )
+        except OSError:
+            raise self._died() from None
+
+    def receive(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line.endswith("\n"):
+            raise self._died()
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise StackError(f"{self.name}: {answer['error']}")
+        return answer
+
+    def ask(self, do: str, **arguments: object) -> dict[str, Any]:
+        self.send(do, **arguments)
+        return self.receive()
+
+    def kill(self) -> str:
+        """Kill the process by SIGKILL; return what it said that was not received."""
+        assert self._process.stdout is not None
+        self._process.kill()
+        self._process.wait()
+        return self._process.stdout.read()
+
+    def end(self) -> None:
+        """End the process and wait for it, whatever state it is in."""
+        with suppress(OSError):
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+        for seconds, stop in (
+            (IDLE, self._process.terminate),
+            (GRACE, self._process.kill),
+        ):
+            try:
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                stop()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def _died(self) -> StackError:
+        status = self._process.wait()
+        how = f"signal {-status}" if status < 0 else f"exit status {status}"
+        said = self._errors.read_text("utf-8", "replace").strip().splitlines()
+        last = f": {said[-1].strip()}" if said else ""
+        return StackError(f"{self.name}: the worker process died ({how}){last}")
+
+
+@contextmanager
+def started(
+    name: str, tree: Path, url: str, folder: Path, module: str = "lab.bench.worker"
+) -> Iterator[Worker]:
+    """Start a worker on the Django in ``tree``; ended when the block is left.
+
+    ``folder`` is a scratch folder: the worker's working directory and the place
+    of its standard error. ``module`` is the program that it runs.
+    """
+    whose = f"{module.partition('.')[0]}, {name}"
+    if not (tree / "django" / "__init__.py").is_file():
+        raise StackError(f"{whose}: no Django tree in {tree}", then="make apply")
+    errors = folder / f"{name.replace(' ', '-')}.stderr"
+    with errors.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=folder,
+            env=environment(tree, url),
+            text=True,
+            encoding="utf-8",
+        )
+    worker = Worker(whose, process, errors)
+    try:
+        yield worker
+    finally:
+        worker.end()
+
+
+@contextmanager
+def sharing(
+    name: str, tree: Path, url: str, folder: Path, module: str, names: Sequence[str]
+) -> Iterator[tuple[list[Worker], dict[str, Any]]]:
+    """Start workers, one of each name, that share one database called ``name``.
+
+    The first makes the database and drops it: it is the last to end. Yields what it
+    says of the database, too.
+    """
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(started(each, tree, url, folder, module))
+            for each in names
+        ]
+        opened = workers[0].ask("open", name=name, folder=str(folder), **OPENED)
+        for worker in workers[1:]:
+            worker.ask("join", name=opened["name"], **OPENED)
+        yield workers, opened
+
+
+def together(
+    workers: Sequence[Worker], do: str, **arguments: object
+) -> tuple[list[dict[str, Any]], float]:
+    """Have all begin at one moment; return the answers, and the seconds it took.
+
+    A request gets that moment, ``at``, and the worker's number; ``ended`` of an
+    answer is when it was done. Both are of time.monotonic().
+    """
+    at = time.monotonic() + LEAD
+    for number, worker in enumerate(workers):
+        worker.send(do, at=at, number=number, **arguments)
+    answers = [worker.receive() for worker in workers]
+    return answers, max(answer["ended"] for answer in answers) - at

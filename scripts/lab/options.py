@@ -1,0 +1,90 @@
+"""Reading what stands on the command line; what is wrong there is a StackError."""
+
+import json
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common.errors import StackError
+from common.progress import say
+
+if TYPE_CHECKING:
+    from databases.targets import Target
+
+MEASURED = ("sqlite", "postgresql", "mariadb", "mysql", "oracle")
+ALL = "all"
+
+
+def names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the options of one verb; ``help`` is the command that explains them."""
+
+    help: str
+
+    def whole(self, text: str, what: str, least: int = 1) -> int:
+        """Return a whole number that is not less than ``least``."""
+        try:
+            found = int(text.replace("_", ""))
+        except ValueError:
+            raise StackError(
+                f"{what}: {text!r} is not a whole number", self.help
+            ) from None
+        if found < least:
+            raise StackError(f"{what}: {text} is less than {least}", self.help)
+        return found
+
+    def positive(self, text: str, what: str) -> float:
+        """Return a number greater than zero."""
+        try:
+            found = float(text)
+        except ValueError:
+            raise StackError(f"{what}: {text!r} is not a number", self.help) from None
+        if not 0 < found < math.inf:
+            raise StackError(f"{what}: {text} is not greater than zero", self.help)
+        return found
+
+    def targets(
+        self, asked: Iterable[str] | None, able: Collection[str] = MEASURED
+    ) -> list["Target"]:
+        """Return the databases of those names, each once; SQLite if there is none.
+
+        "all" stands for the oldest of each family. ``able`` are the families that
+        the verb can run on.
+        """
+        from databases.targets import resolve, targets
+
+        wished: list[str] = []
+        for name in asked or ["sqlite"]:
+            if name != ALL:
+                wished.append(name)
+                continue
+            wished += [
+                target.name
+                for target in targets()
+                if target.family in able and target.major is None
+            ]
+        found = [resolve(name) for name in dict.fromkeys(wished)]
+        for target in found:
+            if target.family not in MEASURED:
+                raise StackError(f"--db: {target.name} is not a database", self.help)
+            if target.family not in able:
+                raise StackError(
+                    f"--db: {target.name} is none of {', '.join(able)}", self.help
+                )
+        return found
+
+
+def write(data: Mapping[str, Any], path: Path, root: Path) -> None:
+    """Write a JSON file and say so; StackError if that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+    except OSError as error:
+        raise StackError(f"{path} cannot be written: {error.strerror}") from None
+    say(f"written: {path.relative_to(root) if path.is_relative_to(root) else path}")

@@ -1,0 +1,58 @@
+"""A small double of ``oracledb.connect``, so that Django's Oracle backend runs.
+
+Django's backend is not changed. Its SQL is translated by rules (rules of an engine
+are data, each with its reason), its binds are written into it as typed literals,
+and an engine executes it: H2 in Oracle mode in this process, or PostgreSQL.
+
+It hides what only Oracle itself can show: how binds are typed and how long they may
+be, NLS, locks in detail, and every rule of Oracle that the engine does not have.
+"""
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+if TYPE_CHECKING:
+    from lab.oracle.standin.connection import Connection
+    from lab.oracle.standin.engine import Engine
+
+VERSION, VERSION_23 = "19.0.0.0.0", "23.26.1.0.0"
+
+
+def reported(url: str) -> str:
+    """The version of Oracle that connections of this URL report.
+
+    >>> reported("oracle+h2:///?version=23.26.1.0.0")
+    '23.26.1.0.0'
+    """
+    return dict(parse_qsl(urlsplit(url).query)).get("version", VERSION)
+
+
+def engine_of(url: str) -> "Engine":
+    """The engine that a URL names; ValueError if it names none."""
+    scheme = urlsplit(url).scheme
+    if scheme == "oracle+h2":
+        from lab.oracle.standin.h2 import H2
+
+        return H2()
+    if scheme == "oracle+postgres":
+        from lab.oracle.standin.postgresql import PostgreSQL
+
+        return PostgreSQL(url)
+    raise ValueError(f"{scheme} is no stand-in")
+
+
+def install(url: str) -> None:
+    """Let ``oracledb.connect`` of this process connect to the engine of a URL.
+
+    As a user of Oracle has a schema, each user has a database or schema of its own.
+    """
+    import oracledb
+
+    from lab.oracle.standin.connection import Connection
+
+    engine, version = engine_of(url), reported(url)
+
+    def connect(user: str, **ignored: Any) -> "Connection":
+        return Connection(engine, user, version)
+
+    oracledb.connect = connect  # type: ignore[assignment]
