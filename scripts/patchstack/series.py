@@ -167,6 +167,15 @@ def load(project: Project) -> tuple[Patch, ...]:
     return tuple(patches)
 
 
+def closure(patches: Sequence[Patch], chosen: Sequence[Patch]) -> tuple[Patch, ...]:
+    """Return the chosen patches and all that they depend on, in series order."""
+    wanted = {patch.slug for patch in chosen}
+    for patch in reversed(patches):
+        if patch.slug in wanted:
+            wanted.update(patch.depends)
+    return tuple(patch for patch in patches if patch.slug in wanted)
+
+
 def files(project: Project, patches: Sequence[Patch]) -> tuple[Path, ...]:
     """Return the patch files in order.
 
