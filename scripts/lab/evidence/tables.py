@@ -1,0 +1,373 @@
+"""Make the sections of the page, of texts and tables, and README's table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from common.tables import markdown
+from lab.evidence.results import (
+    UNKNOWN,
+    Result,
+    Results,
+    Span,
+    Timing,
+    replays,
+    timings,
+)
+from lab.figures import microseconds, times
+from lab.variants import PATCHED, STOCK
+from patchstack.series import Patch
+
+type Rows = list[dict[str, str]]  # Title of a column → cell.
+
+# The operations in the ratio plots and in README's table; tables.md has all.
+MAIN = (
+    *("get hit", "get_many(100)", "set existing key", "set new key", "set_many(100)"),
+    *("add existing key", "touch", "incr", "delete existing key"),
+    *("update_or_create hit", "update_or_create miss", "upsert hit", "upsert miss"),
+    *("get_or_create miss", "bulk_create(100)"),
+)
+MAIN_ROWS = 10_000
+NOT_RUN = "not run"
+# What tox.ini runs; the table has a place for each, whether it ran or not.
+PYTHONS = ("3.12", "3.13", "3.14")
+TARGETS = (
+    *("sqlite", "postgres", "postgres18", "mariadb", "mysql", "oracle"),
+    *("standin-h2", "standin-h2-23", "standin-postgres"),
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """``tables``: caption → rows."""
+
+    id: str
+    title: str
+    texts: Sequence[str]
+    tables: Mapping[str, Rows]
+
+
+def sections(results: Results, patches: Sequence[Patch], tree: str) -> list[Section]:
+    """Return the sections; ``tree`` is the id of Django with all the patches."""
+    made = [
+        tests(results, patches, tree),
+        bench(results["bench"]),
+        load(results["load"]),
+        hits(results["replay"]),
+        sizes(results["size"]),
+        coverage(results["coverage"], [patch.slug for patch in patches], tree),
+        files(results, tree),
+    ]
+    return [each for each in made if any(each.tables.values()) or not each.tables]
+
+
+def tests(results: Results, patches: Sequence[Patch], tree: str) -> Section:
+    ran = {
+        (each.python, each.data["database"]["target"]): each
+        for each in results["tests"]
+        if each.is_of(tree)
+    }
+    proved = {each.python: each for each in results["proofs"] if each.is_of(tree)}
+    rows = [
+        {
+            "patch": patch.slug,
+            "set": patch.set,
+            "Python": python,
+            **{name: tests_cell(ran.get((python, name)), patch) for name in TARGETS},
+            "red without it, green with it": proof_cell(proved.get(python), patch),
+        }
+        for python in PYTHONS
+        for patch in patches
+    ]
+    text = (
+        "A number counts the patch's own tests that passed; they fail without it. A"
+        " number in brackets counts the tests of the areas that the patch touches; it"
+        " stands where none of its own tests runs. “skipped”: all its own tests need a"
+        " feature that the database lacks, and the others passed. The last column"
+        " counts the tests that `prove` ran without the patch and with it. A standin is"
+        " Django's Oracle backend on another database and not Oracle."
+    )
+    title = "Tests: patch, database, Python"
+    return Section("tests", title, [text], {"Tests of each patch": rows})
+
+
+def tests_cell(result: Result | None, patch: Patch) -> str:
+    counts = result and result.data["patches"].get(patch.slug)
+    if not counts:
+        return NOT_RUN
+    own, area = counts["own"], counts["area"]
+    if failed := own["failed"] + area["failed"]:
+        return f"{failed} failed"
+    if own["passed"] or own["skipped"]:
+        return str(own["passed"] or "skipped")
+    return f"({area['passed']})" if area["passed"] else NOT_RUN
+
+
+def proof_cell(result: Result | None, patch: Patch) -> str:
+    """Return where a patch was proved, by how many tests."""
+    proofs = result and result.data["patches"].get(patch.slug)
+    if not proofs:
+        return NOT_RUN
+    said = []
+    for database, proof in proofs.items():
+        if proof["findings"]:
+            said.append(f"{database}: failed")
+        elif proof["red"]:
+            how = " by import" if proof.get("by_import") else ""
+            said.append(f"{database}: {proof['red']}{how}")
+    return ", ".join(said) or UNKNOWN
+
+
+def bench(results: Sequence[Result]) -> Section:
+    found = timings(results)
+    sides = dict.fromkeys(side for each in found for side in each.wall)
+    peers = [side for side in sides if side not in (STOCK, PATCHED)]
+    rows = [
+        {
+            "operation": each.operation,
+            "database": each.database,
+            "rows": f"{each.rows:,}",
+            "values": each.values,
+            "stock, µs": wall_cell(each.wall.get(STOCK)),
+            "patched, µs": wall_cell(each.wall.get(PATCHED)),
+            "stock / patched": ratio_cell(r := each.ratio),
+            "quartiles": f"{r.low:.2f} to {r.high:.2f}" if r else UNKNOWN,
+            "CPU, stock / patched": times(c) if (c := each.cpu_ratio) else UNKNOWN,
+            "statements": each.sent,
+            "rounds": str(each.rounds),
+            **{f"{peer} / patched": ratio_cell(each.over.get(peer)) for peer in peers},
+        }
+        for each in found
+    ]
+    texts = [
+        "Wall time of a call, the median of the rounds. Statements are the mean per"
+        " call and include BEGIN and COMMIT. “bare” and “raw” are the statement by"
+        " itself: no cache or ORM can be faster."
+    ]
+    for result in results:
+        data, database = result.data, result.database
+        texts += [f"{name}: stock runs {one}." for name, one in data["instead"].items()]
+        reasons = {**data["skipped"], **data["absent"]}
+        for peer, lacking in data["unsupported"].items():
+            reasons |= {f"{name}, {peer}": why for name, why in lacking.items()}
+        texts += [f"{database}, {n}: {NOT_RUN}: {why}." for n, why in reasons.items()]
+    texts = list(dict.fromkeys(texts))
+    return Section("times", "Times", texts, {"Times of operations": rows})
+
+
+def wall_cell(span: Span | None) -> str:
+    return microseconds(span.median) if span else UNKNOWN
+
+
+def ratio_cell(span: Span | None) -> str:
+    return times(span.median) if span else UNKNOWN
+
+
+def load(results: Sequence[Result]) -> Section:
+    rows = [
+        {
+            "database": result.database,
+            "side": side["strategy"],
+            "calls per second": f"{side['throughput']['median']:,.0f}",
+            "quartiles": "{:,.0f} to {:,.0f}".format(*side["throughput"]["quartiles"]),
+            "/ stock": times(result.data["ratios"][side["strategy"]]),
+            "p50, µs": microseconds(side["latency_us"]["all"]["p50"]),
+            "p99, µs": microseconds(side["latency_us"]["all"]["p99"]),
+            "p99.9, µs": microseconds(side["latency_us"]["all"]["p999"]),
+            "worst, µs": microseconds(side["latency_us"]["all"]["worst"]),
+            "errors": f"{sum(side['errors'].values()):,}",
+            "failed statements": f"{sum(side['failed_statements'].values()):,}",
+            "hit ratio": percent(side["hit_ratio"]),
+            "entries at the end": f"{side['entries'][-1]:,}",
+        }
+        for result in results
+        for side in result.data["results"]
+    ]
+    text = (
+        "Errors are exceptions that reached the caller. Failed statements are all that"
+        " failed, whatever the cache did then. The quartiles are of the side's turns."
+    )
+    return Section("load", "Load test", [text], {"Load test": rows})
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    return UNKNOWN if share is None else f"{100 * share:.{digits}f} %"
+
+
+def hits(results: Sequence[Result]) -> Section:
+    rows = []
+    for (backend, trace), strategies in replays(results).items():
+        best = strategies.get("(Belady)", {})
+        for strategy, points in strategies.items():
+            for share, ratio in points.items():
+                row = {
+                    "cache": backend,
+                    "trace": trace,
+                    "MAX_ENTRIES": f"{share} %",
+                    "strategy": strategy.strip("()"),
+                    "hit ratio": percent(ratio, 2),
+                    "of Belady's": percent(
+                        ratio / best[share] if share in best else None
+                    ),
+                }
+                rows.append(row)
+    counts = {each["requests"] for result in results for each in result.data["results"]}
+    text = (
+        "MAX_ENTRIES is in percent of the distinct keys. Belady's limit knows the"
+        " future: it evicts the key that is asked for last. Requests: the first"
+        f" {', '.join(f'{count:,}' for count in sorted(counts))}."
+    )
+    return Section("hits", "Hit ratios", [text], {"Hit ratios": rows})
+
+
+def sizes(results: Sequence[Result]) -> Section:
+    rows = [
+        {
+            "database": result.database,
+            "values": each["values"],
+            "entries": f"{each['rows']:,}",
+            "stock, bytes per entry": f"{each['bytes'][STOCK] / each['rows']:,.0f}",
+            "patched, bytes per entry": f"{each['bytes'][PATCHED] / each['rows']:,.0f}",
+            "stock / patched": times(each["ratio"]),
+        }
+        for result in results
+        for each in result.data["sizes"]
+    ]
+    text = "The table of the cache and its indexes, compacted."
+    return Section("sizes", "Bytes on disk", [text], {"Bytes on disk": rows})
+
+
+def coverage(results: Sequence[Result], slugs: Sequence[str], tree: str) -> Section:
+    title = "Coverage of the lines that the patches add"
+    current = [each.data for each in results if each.is_of(tree)]
+    if not current:
+        return Section("coverage", title, ["Not run for these patches."], {})
+    data = current[0]
+    names = list(data["databases"])
+    patches = {slug: data["patches"][slug] for slug in slugs if slug in data["patches"]}
+    rows = [
+        {
+            "patch": slug,
+            "statements": str(each["statements"]),
+            "branches": str(each["branches"]),
+            **{name: share(each["covered"].get(name), each) for name in names},
+            "any database": share(each["united"], each),
+            "or stand-in": share(each["with_standins"], each),
+        }
+        for slug, each in patches.items()
+        if each["statements"]
+    ]
+    missing = [
+        {
+            "patch": slug,
+            "file": line["file"],
+            "line": str(line["line"]),
+            "branch to": str(line.get("to", "")) if line.get("to", 0) >= 0 else "exit",
+            "only on a stand-in": "yes" if line["only_standin"] else "no",
+            "text": line["text"].strip(),
+        }
+        for slug, each in patches.items()
+        for line in [*each["missing"], *each["partial"]]
+    ]
+    texts = [
+        "Statements and branches in django/ that a patch adds and no later patch"
+        " replaces. Many are for one database only, so each database is below 100 %.",
+        *(f"{name}: {NOT_RUN}: {why}." for name, why in data["not_run"].items()),
+    ]
+    tables = {
+        "Statements and branches that ran": rows,
+        "Lines and branches that no database ran": missing,
+    }
+    return Section("coverage", title, texts, tables)
+
+
+def share(done: Mapping[str, int] | None, of: Mapping[str, Any]) -> str:
+    """Return how much ran; never round up to 100 %."""
+    if done is None:
+        return UNKNOWN
+    ran, total = (each["statements"] + each["branches"] for each in (done, of))
+    return f"{int(1000 * ran / total) / 10:g} %"
+
+
+def files(results: Results, tree: str) -> Section:
+    rows = [
+        {
+            "file": each.name,
+            "database": f"{each.database} {each.version}".strip() or UNKNOWN,
+            "date (UTC)": str(each.data["date"]),
+            "commit": str(each.data["commit"]),
+            "patches": "as here" if each.is_of(tree) else each.tree,
+            "machine": each.machine,
+        }
+        for found in results.values()
+        for each in found
+    ]
+    text = (
+        "docs-drafts/benchmarks.md describes the method and has the command for each"
+        " figure. If a file is about other patches, the tree of Django with them is"
+        " named. Tests and coverage of other patches are not shown."
+    )
+    title = "Where the figures are from"
+    return Section("files", title, [text], {"Files of results": rows})
+
+
+def main_timings(results: Results) -> list[Timing]:
+    """Return the timings of operations, not of bare statements, on small values."""
+    found = timings(results["bench"])
+    return [each for each in found if each.values == "dict" and not each.limit_of]
+
+
+def lead(results: Results) -> str:
+    """Say what was measured, when and where."""
+    measured = [each for kind in ("bench", "load", "replay") for each in results[kind]]
+    if not measured:
+        return "Nothing was measured yet."
+    django = sorted(
+        {version for e in measured for version in e.data["django"].values()}
+    )
+    days = sorted({str(each.data["date"])[:10] for each in measured})
+    commits = dict.fromkeys(str(each.data["commit"]) for each in measured)
+    machines = dict.fromkeys(each.machine for each in measured)
+    return (
+        f"Stock Django {', '.join(django)} and the same Django with all patches took"
+        f" turns in one run. Measured on {', '.join(days)}, commit"
+        f" {', '.join(commits)}; {'; '.join(machines)}."
+    )
+
+
+def main_table(results: Results) -> str:
+    """Return the plot and the table for README.md."""
+    found = {
+        (each.operation, each.database): each
+        for each in main_timings(results)
+        if each.rows == MAIN_ROWS and each.operation in MAIN
+    }
+    if not found:
+        return "Nothing was measured yet: `make bench`.\n"
+    measured = {database for _, database in found}
+    databases = {
+        each.database: f"{each.database} {each.version}"
+        for each in results["bench"]
+        if each.database in measured
+    }
+    rows = []
+    for operation in MAIN:
+        on = [found.get((operation, database)) for database in databases]
+        if sent := dict.fromkeys(each.sent for each in on if each):
+            rows.append([operation, ", ".join(sent), *map(change, on)])
+    head = ["Call", "Statements", *databases.values()]
+    return (
+        "![How many times faster each operation is with the patches, on"
+        f" {', '.join(databases)}](docs-drafts/benchmarks/ratios-{MAIN_ROWS}.svg)\n\n"
+        f"{markdown(head, rows, range(1, len(head)))}\n"
+        f"Wall time of a call in µs, stock → patched, {MAIN_ROWS:,} rows in the table:"
+        f" medians. The bars in the plot are quartiles.\n{lead(results)}\n"
+    )
+
+
+def change(each: Timing | None) -> str:
+    """Return "µs → µs, ratio" of stock and patched."""
+    if each is None or each.ratio is None:
+        return UNKNOWN
+    before, after = (microseconds(each.wall[side].median) for side in (STOCK, PATCHED))
+    return f"{before} → {after}, {times(each.ratio.median)}"
