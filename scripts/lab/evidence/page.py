@@ -61,12 +61,13 @@ def as_markdown(about: str, made: Sequence[Section]) -> str:
     parts = [
         "# Benchmarks, hit ratios, tests and coverage as tables",
         "Written by `./scripts/stack report` from `docs-drafts/results/`."
-        " [index.html](index.html)\nadds the plots, and sorts and filters the tables.",
+        " [index.html](index.html)\nadds the plots.",
         about,
     ]
     for section in made:
         parts += [f"## {section.title}", *section.texts]
-        for rows in filter(None, section.tables.values()):
+        for caption, rows in section.tables.items():
             cells = [[text.replace("|", "\\|") for text in r.values()] for r in rows]
-            parts.append(markdown(list(rows[0]), cells, right(rows)).rstrip())
+            table = markdown(list(rows[0]), cells, right(rows)) if rows else "None.\n"
+            parts += [f"### {caption}", table.rstrip()]
     return "\n\n".join(parts) + "\n"

@@ -30,10 +30,6 @@ class Result:
     data: Mapping[str, Any]
 
     @property
-    def kind(self) -> str:
-        return str(self.data.get("kind"))
-
-    @property
     def database(self) -> str:
         """The name of the database, empty if none took part."""
         return str(self.data.get("database", {}).get("name", ""))
@@ -78,12 +74,15 @@ def load(folder: Path) -> Results:
     for path in sorted(folder.glob("*.json")):
         if path.name != STATEMENTS:
             result = read(path)
-            found.setdefault(result.kind, []).append(result)
-    order = {name: place for place, name in enumerate(DATABASES)}
+            found.setdefault(str(result.data.get("kind")), []).append(result)
     return {
-        kind: sorted(found[kind], key=lambda each: order.get(each.database, len(order)))
+        kind: sorted(found[kind], key=lambda each: order(each.database))
         for kind in FORMATS
     }
+
+
+def order(database: str) -> int:
+    return DATABASES.index(database) if database in DATABASES else len(DATABASES)
 
 
 def read(path: Path) -> Result:
@@ -180,7 +179,7 @@ def timing(result: Result, data: Mapping[str, Any]) -> Timing:
 
 
 def timings(results: Iterable[Result]) -> list[Timing]:
-    """Return all measurements of the bench, in the order of the files.
+    """Return all measurements of the bench, by database, values and rows.
 
     If several files hold a result, the one with most rounds wins. A side that only
     another file has keeps its ratio to patched in that run.
@@ -193,7 +192,9 @@ def timings(results: Iterable[Result]) -> list[Timing]:
             few, many = sorted(both, key=lambda each: each.rounds)
             wall, over = {**few.wall, **many.wall}, {**few.over, **many.over}
             found[new.place] = replace(many, wall=wall, over=over)
-    return list(found.values())
+    return sorted(
+        found.values(), key=lambda each: (order(each.database), each.values, each.rows)
+    )
 
 
 type Ratios = dict[str, dict[int, float]]

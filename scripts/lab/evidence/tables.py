@@ -68,27 +68,27 @@ def tests(results: Results, patches: Sequence[Patch], tree: str) -> Section:
         if each.is_of(tree)
     }
     proved = {each.python: each for each in results["proofs"] if each.is_of(tree)}
-    rows = [
-        {
-            "patch": patch.slug,
-            "set": patch.set,
-            "Python": python,
-            **{name: tests_cell(ran.get((python, name)), patch) for name in TARGETS},
-            "red without it, green with it": proof_cell(proved.get(python), patch),
-        }
-        for python in PYTHONS
-        for patch in patches
-    ]
     text = (
         "A number counts the patch's own tests that passed; they fail without it. A"
         " number in brackets counts the tests of the areas that the patch touches; it"
         " stands where none of its own tests runs. “skipped”: all its own tests need a"
         " feature that the database lacks, and the others passed. The last column"
-        " counts the tests that `prove` ran without the patch and with it. A standin is"
-        " Django's Oracle backend on another database and not Oracle."
+        " counts the tests that failed without the patch and passed with it, run alone."
+        " A standin is Django's Oracle backend on another database and not Oracle."
     )
-    title = "Tests: patch, database, Python"
-    return Section("tests", title, [text], {"Tests of each patch": rows})
+    tables = {
+        f"Python {python}": [
+            {
+                "patch": patch.slug,
+                "set": patch.set,
+                **{t: tests_cell(ran.get((python, t)), patch) for t in TARGETS},
+                "red without it, green with it": proof_cell(proved.get(python), patch),
+            }
+            for patch in patches
+        ]
+        for python in PYTHONS
+    }
+    return Section("tests", "Tests: patch, Python, database", [text], tables)
 
 
 def tests_cell(result: Result | None, patch: Patch) -> str:
@@ -119,26 +119,6 @@ def proof_cell(result: Result | None, patch: Patch) -> str:
 
 
 def bench(results: Sequence[Result]) -> Section:
-    found = timings(results)
-    sides = dict.fromkeys(side for each in found for side in each.wall)
-    peers = [side for side in sides if side not in (STOCK, PATCHED)]
-    rows = [
-        {
-            "operation": each.operation,
-            "database": each.database,
-            "rows": f"{each.rows:,}",
-            "values": each.values,
-            "stock, µs": wall_cell(each.wall.get(STOCK)),
-            "patched, µs": wall_cell(each.wall.get(PATCHED)),
-            "stock / patched": ratio_cell(r := each.ratio),
-            "quartiles": f"{r.low:.2f} to {r.high:.2f}" if r else UNKNOWN,
-            "CPU, stock / patched": times(c) if (c := each.cpu_ratio) else UNKNOWN,
-            "statements": each.sent,
-            "rounds": str(each.rounds),
-            **{f"{peer} / patched": ratio_cell(each.over.get(peer)) for peer in peers},
-        }
-        for each in found
-    ]
     texts = [
         "Wall time of a call, the median of the rounds. Statements are the mean per"
         " call and include BEGIN and COMMIT. “bare” and “raw” are the statement by"
@@ -151,8 +131,31 @@ def bench(results: Sequence[Result]) -> Section:
         for peer, lacking in data["unsupported"].items():
             reasons |= {f"{name}, {peer}": why for name, why in lacking.items()}
         texts += [f"{database}, {n}: {NOT_RUN}: {why}." for n, why in reasons.items()]
-    texts = list(dict.fromkeys(texts))
-    return Section("times", "Times", texts, {"Times of operations": rows})
+    found: dict[str, list[Timing]] = {}
+    for each in timings(results):
+        caption = f"{each.database}, {each.rows:,} rows, values: {each.values}"
+        found.setdefault(caption, []).append(each)
+    tables = {caption: time_rows(each) for caption, each in found.items()}
+    return Section("times", "Times", list(dict.fromkeys(texts)), tables)
+
+
+def time_rows(found: Sequence[Timing]) -> Rows:
+    sides = dict.fromkeys(side for each in found for side in each.wall)
+    peers = [side for side in sides if side not in (STOCK, PATCHED)]
+    return [
+        {
+            "operation": each.operation,
+            "stock, µs": wall_cell(each.wall.get(STOCK)),
+            "patched, µs": wall_cell(each.wall.get(PATCHED)),
+            "stock / patched": ratio_cell(r := each.ratio),
+            "quartiles": f"{r.low:.2f} to {r.high:.2f}" if r else UNKNOWN,
+            "CPU, stock / patched": times(c) if (c := each.cpu_ratio) else UNKNOWN,
+            "statements": each.sent,
+            "rounds": str(each.rounds),
+            **{f"{peer} / patched": ratio_cell(each.over.get(peer)) for peer in peers},
+        }
+        for each in found
+    ]
 
 
 def wall_cell(span: Span | None) -> str:
@@ -177,7 +180,9 @@ def load(results: Sequence[Result]) -> Section:
             "worst, µs": microseconds(side["latency_us"]["all"]["worst"]),
             "errors": f"{sum(side['errors'].values()):,}",
             "failed statements": f"{sum(side['failed_statements'].values()):,}",
-            "hit ratio": percent(side["hit_ratio"]),
+            "hit ratio": UNKNOWN
+            if (h := side["hit_ratio"]) is None
+            else f"{100 * h:.1f} %",
             "entries at the end": f"{side['entries'][-1]:,}",
         }
         for result in results
@@ -187,37 +192,32 @@ def load(results: Sequence[Result]) -> Section:
         "Errors are exceptions that reached the caller. Failed statements are all that"
         " failed, whatever the cache did then. The quartiles are of the side's turns."
     )
-    return Section("load", "Load test", [text], {"Load test": rows})
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    return UNKNOWN if share is None else f"{100 * share:.{digits}f} %"
+    return Section("load", "Load test", [text], {"Sides": rows})
 
 
 def hits(results: Sequence[Result]) -> Section:
-    rows = []
-    for (backend, trace), strategies in replays(results).items():
-        best = strategies.get("(Belady)", {})
-        for strategy, points in strategies.items():
-            for share, ratio in points.items():
-                row = {
-                    "cache": backend,
-                    "trace": trace,
-                    "MAX_ENTRIES": f"{share} %",
-                    "strategy": strategy.strip("()"),
-                    "hit ratio": percent(ratio, 2),
-                    "of Belady's": percent(
-                        ratio / best[share] if share in best else None
-                    ),
-                }
-                rows.append(row)
     counts = {each["requests"] for result in results for each in result.data["results"]}
     text = (
-        "MAX_ENTRIES is in percent of the distinct keys. Belady's limit knows the"
-        " future: it evicts the key that is asked for last. Requests: the first"
+        "Hit ratios in %. The columns are MAX_ENTRIES in percent of the distinct keys."
+        " In brackets: in percent of Belady's limit, which knows the future and evicts"
+        " the key that is asked for last. Requests: the first"
         f" {', '.join(f'{count:,}' for count in sorted(counts))}."
     )
-    return Section("hits", "Hit ratios", [text], {"Hit ratios": rows})
+    tables = {}
+    for (backend, trace), ratios in replays(results).items():
+        best = ratios.get("(Belady)", {})
+        tables[f"{backend} cache, {trace}"] = [
+            {
+                "strategy": strategy.strip("()"),
+                **{f"{s} %": hit_cell(ratio, best.get(s)) for s, ratio in each.items()},
+            }
+            for strategy, each in ratios.items()
+        ]
+    return Section("hits", "Hit ratios", [text], tables)
+
+
+def hit_cell(ratio: float, best: float | None) -> str:
+    return f"{100 * ratio:.2f}" + (f" ({100 * ratio / best:.1f})" if best else "")
 
 
 def sizes(results: Sequence[Result]) -> Section:
@@ -234,7 +234,7 @@ def sizes(results: Sequence[Result]) -> Section:
         for each in result.data["sizes"]
     ]
     text = "The table of the cache and its indexes, compacted."
-    return Section("sizes", "Bytes on disk", [text], {"Bytes on disk": rows})
+    return Section("sizes", "Bytes on disk", [text], {"Entries": rows})
 
 
 def coverage(results: Sequence[Result], slugs: Sequence[str], tree: str) -> Section:
@@ -308,7 +308,7 @@ def files(results: Results, tree: str) -> Section:
         " named. Tests and coverage of other patches are not shown."
     )
     title = "Where the figures are from"
-    return Section("files", title, [text], {"Files of results": rows})
+    return Section("files", title, [text], {"Files": rows})
 
 
 def main_timings(results: Results) -> list[Timing]:
