@@ -1,6 +1,7 @@
 """What is written from results: tables, plots and the page."""
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -212,7 +213,8 @@ def test_a_cell_says_what_ran(
     ("proof", "text"),
     [
         ({"red": 3, "findings": []}, "sqlite: 3"),
-        ({"red": 3, "findings": [], "by_import": True}, "sqlite: 3 by import"),
+        ({"red": 0, "findings": [], "by_import": ["a"]}, "sqlite: by import"),
+        ({"red": 3, "findings": [], "by_import": ["a"]}, "sqlite: 3 and by import"),
         ({"red": 0, "findings": []}, UNKNOWN),
         ({"red": 3, "findings": ["it fails"]}, "sqlite: failed"),
     ],
@@ -228,7 +230,7 @@ def test_what_was_measured_is_shown(tmp_path: Path) -> None:
     made = page(write(tmp_path / "a", content), PATCHES, TREE)
     assert set(made) == {
         *("index.html", "tables.md", "growth.svg", "hit-ratios-locmem.svg"),
-        *("ratios-1000.svg", "ratios-10000.svg", "peers-sqlite.svg", "peers-mysql.svg"),
+        *("ratios-1000.svg", "ratios-10000.svg"),
     }
     lines = made["tables.md"].replace(UNKNOWN, "-").splitlines()
     for line in (
@@ -246,13 +248,16 @@ def test_what_was_measured_is_shown(tmp_path: Path) -> None:
         assert line in lines
     assert any(line.endswith("| 3 | 1,200 | - | 8 |") for line in lines)
     assert "&lt;b&gt; | 1" in made["index.html"]
-    assert made["index.html"].count("data:image/svg+xml") == 6
+    assert made["index.html"].count("data:image/svg+xml") == 4
     # Written in another order and read again, they give the same bytes.
     again = write(tmp_path / "b", dict(reversed(content.items())))
     assert page(again, PATCHES, TREE) == made
 
 
-def test_results_of_other_patches_are_named_and_not_shown(tmp_path: Path) -> None:
+def test_results_of_other_patches_are_named_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.evidence.page.plots", lambda results: [])
     made = page(write(tmp_path, everything()), PATCHES, "fedcba9876543210")
     lines = made["tables.md"].splitlines()
     row = next(line for line in lines if line.startswith(f"| {FIRST} |"))
@@ -264,6 +269,8 @@ def test_results_of_other_patches_are_named_and_not_shown(tmp_path: Path) -> Non
 def test_without_results_nothing_is_claimed(tmp_path: Path) -> None:
     made = page(results.load(tmp_path), PATCHES, TREE)
     assert set(made) == {"index.html", "tables.md"}
+    titles = re.findall(r"(?m)^## (\w+)", made["tables.md"])
+    assert titles == ["Tests", "Coverage", "Where"]
     assert "Nothing was measured yet." in made["index.html"]
     assert "Nothing was measured yet" in tables.main_table(results.load(tmp_path))
 

@@ -1,7 +1,7 @@
 """Draw the plots as SVG, a function of the results alone."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from lab.evidence.results import Ratios, Results, Span, Timing, replays
-from lab.evidence.tables import MAIN, MAIN_ROWS, main_timings
+from lab.evidence.tables import MAIN, main_timings
 from lab.variants import PATCHED, STOCK
 
 GROWING = (
@@ -46,9 +46,8 @@ def plots(results: Results) -> list[Plot]:
     traces = replays(results["replay"])
     with mpl.rc_context(STYLE):
         return [
-            *(ratio_plot(found, rows) for rows in sorted({e.rows for e in found})),
+            *ratio_plots(found),
             *growth_plots(found),
-            *peer_plots(found),
             *(hit_plot(traces, each) for each in dict.fromkeys(b for b, _ in traces)),
         ]
 
@@ -61,86 +60,58 @@ def as_svg(figure: Figure) -> str:
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 
-def ratio_plot(found: Sequence[Timing], rows: int) -> Plot:
-    """Draw stock / patched: a mark for each database."""
-    spans = {
-        (each.database, each.operation): each.ratio
-        for operation in MAIN
-        for each in found
-        if (each.operation, each.rows) == (operation, rows) and each.ratio
-    }
-    title = f"How many times faster, {rows:,} rows in the table"
-    svg = ratios(spans, title, "wall time of stock Django / of patched Django")
-    caption = f"{title}. Marks: medians of the rounds; bars: quartiles."
-    return Plot(f"ratios-{rows}", "times", svg, caption)
+def draw(axes: Any, spans: Mapping[float, Span], side: str = "y", **style: Any) -> None:
+    """Draw medians, and quartiles as bars along an axis; ``spans``: place → values."""
+    middles = [span.median for span in spans.values()]
+    bars = (
+        [span.median - span.low for span in spans.values()],
+        [span.high - span.median for span in spans.values()],
+    )
+    points = (list(spans), middles) if side == "y" else (middles, list(spans))
+    style |= {f"{side}err": bars, "marker": "o", "markersize": 4, "capsize": 2}
+    axes.errorbar(*points, **style)
 
 
-def peer_plots(found: Sequence[Timing]) -> list[Plot]:
-    """Draw other caches / patched, if they took part: a mark for each of them."""
+def ratio_plots(found: Sequence[Timing]) -> list[Plot]:
+    """Draw stock / patched: a line for each operation, a mark for each database."""
     made = []
-    for database in dict.fromkeys(each.database for each in found):
-        spans = {
-            (side, each.operation): span
+    databases = list(dict.fromkeys(each.database for each in found))
+    for rows in sorted({each.rows for each in found}):
+        ratios = {
+            (each.database, each.operation): each.ratio
             for each in found
-            if (each.database, each.rows) == (database, MAIN_ROWS)
-            for side, span in each.over.items()
-            if len(each.over) > 1
+            if each.rows == rows and each.ratio
         }
-        if spans:
-            title = f"Other caches beside that of {database}, {MAIN_ROWS:,} entries"
-            svg = ratios(spans, title, "wall time / of the patched database cache")
-            caption = f"{title}. Right of the line the patched cache is faster."
-            made.append(Plot(f"peers-{database.lower()}", "times", svg, caption))
+        operations = [name for name in MAIN if any(name == o for _, o in ratios)]
+        if not operations:
+            continue
+        height = 1.3 + (0.2 + 0.07 * len(databases)) * len(operations)
+        figure = Figure(figsize=(8.6, height), layout="constrained")
+        axes = figure.subplots()
+        axes.axvline(1, color="black", linewidth=1)
+        for number, database in enumerate(databases):
+            # So that the marks of one operation do not hide each other.
+            offset = (number - (len(databases) - 1) / 2) * 0.8 / len(databases)
+            spans = {
+                place + offset: ratios[database, operation]
+                for place, operation in enumerate(operations)
+                if (database, operation) in ratios
+            }
+            style = {"color": COLORS[number], "label": database, "linestyle": ""}
+            draw(axes, spans, "x", **style)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g} x"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_yticks(range(len(operations)), operations)
+        axes.set_ylim(len(operations) - 0.4, -0.6)
+        axes.set_xlabel("wall time of stock Django / of patched Django")
+        title = f"How many times faster, {rows:,} rows in the table"
+        axes.set_title(title, loc="left")
+        figure.legend(loc="outside lower center", ncols=len(databases))
+        caption = f"{title}. Marks: medians of the rounds; bars: quartiles."
+        made.append(Plot(f"ratios-{rows}", "times", as_svg(figure), caption))
     return made
-
-
-def ratios(spans: Mapping[tuple[str, str], Span], title: str, meaning: str) -> str:
-    """Draw a line for each operation, and on it a mark for each label.
-
-    ``spans``: (label, operation) → ratio.
-    """
-    labels = list(dict.fromkeys(label for label, _ in spans))
-    operations = list(dict.fromkeys(operation for _, operation in spans))
-    height = 1.3 + (0.2 + 0.07 * len(labels)) * len(operations)
-    figure = Figure(figsize=(8.6, height), layout="constrained")
-    axes = figure.subplots()
-    axes.axvline(1, color="black", linewidth=1)
-    for number, label in enumerate(labels):
-        offset = (number - (len(labels) - 1) / 2) * 0.8 / len(labels)
-        points = {
-            operations.index(operation) + offset: span
-            for (each, operation), span in spans.items()
-            if each == label
-        }
-        axes.errorbar(
-            [span.median for span in points.values()],
-            list(points),
-            xerr=whiskers(points.values()),
-            fmt=MARKERS[number],
-            color="gray" if label == STOCK else COLORS[number],
-            markersize=5,
-            capsize=2,
-            label=label,
-        )
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{value:g} \N{MULTIPLICATION SIGN}")
-    )
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_yticks(range(len(operations)), operations)
-    axes.set_ylim(len(operations) - 0.4, -0.6)
-    axes.set_xlabel(meaning)
-    axes.set_title(title, loc="left")
-    figure.legend(loc="outside lower center", ncols=len(labels))
-    return as_svg(figure)
-
-
-def whiskers(spans: Iterable[Span]) -> Any:
-    """Return how far the quartiles are below and above the medians."""
-    return list(
-        zip(*((s.median - s.low, s.high - s.median) for s in spans), strict=True)
-    )
 
 
 def panels(titles: Sequence[str], columns: int) -> tuple[Figure, Any]:
@@ -175,25 +146,16 @@ def growth_plots(found: Sequence[Timing]) -> list[Plot]:
     databases = list(dict.fromkeys(each.database for each in found))
     figure, made = panels(GROWING, 3)
     for axes, operation in zip(made.flat, GROWING, strict=False):
-        for database in databases:
+        for number, database in enumerate(databases):
             for side, line in ((STOCK, "--"), (PATCHED, "-")):
-                spans = {
+                spans: dict[float, Span] = {
                     each.rows: each.wall[side]
                     for each in found
                     if (each.operation, each.database) == (operation, database)
                     and side in each.wall
                 }
-                axes.errorbar(
-                    list(spans),
-                    [span.median for span in spans.values()],
-                    yerr=whiskers(spans.values()),
-                    color=COLORS[databases.index(database)],
-                    linestyle=line,
-                    marker="o",
-                    markersize=3.5,
-                    capsize=2,
-                    label=f"{database}, {side}",
-                )
+                label, color = f"{database}, {side}", COLORS[number]
+                draw(axes, spans, label=label, color=color, linestyle=line)
         axes.set_yscale("log")
     title = "Time of a call as the table grows"
     svg = labeled(figure, made, title, "rows in the table", "µs per call, wall")

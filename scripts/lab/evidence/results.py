@@ -12,10 +12,9 @@ from lab.figures import number, spread
 from lab.variants import PATCHED, STOCK
 
 # Kind of a result → the format of its files that this program reads.
-FORMATS = {
-    **{"bench": 3, "size": 1, "replay": 1, "load": 1},
-    **{"coverage": 1, "tests": 1, "proofs": 1},
-}
+FORMATS = {"bench": 3} | dict.fromkeys(
+    ("size", "replay", "load", "coverage", "tests", "proofs"), 1
+)
 # Statements by patch. It is no result of a run: ``report --count`` writes it.
 STATEMENTS = "statements.json"
 DATABASES = ("SQLite", "PostgreSQL", "MariaDB", "MySQL", "Oracle")  # As shown.
@@ -122,12 +121,11 @@ class Span:
 
 @dataclass(frozen=True)
 class Timing:
-    """The measurement of one operation; the keys of its mappings are sides.
+    """The measurement of one operation.
 
-    ``wall``: µs per call. ``over``: the wall time of each side but patched divided
-    by patched's, in pairs of one round. ``sent``: the mean statements of stock and
-    of patched. ``cpu_ratio``: CPU time, stock / patched. ``limit_of``: the operation
-    that cannot be faster than this bare statement.
+    ``wall``: side → µs per call. ``over``: side → its wall time / patched's, in pairs
+    of one round. ``sent``: mean statements of stock and of patched. ``cpu_ratio``:
+    stock / patched. ``limit_of``: the operation that this bare statement is part of.
     """
 
     database: str

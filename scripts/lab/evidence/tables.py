@@ -49,16 +49,18 @@ class Section:
 
 def sections(results: Results, patches: Sequence[Patch], tree: str) -> list[Section]:
     """Return the sections; ``tree`` is the id of Django with all the patches."""
-    made = [
-        tests(results, patches, tree),
+    measured = [
         bench(results["bench"]),
         load(results["load"]),
         hits(results["replay"]),
         sizes(results["size"]),
+    ]
+    return [
+        tests(results, patches, tree),
+        *(each for each in measured if any(each.tables.values())),
         coverage(results["coverage"], [patch.slug for patch in patches], tree),
         files(results, tree),
     ]
-    return [each for each in made if any(each.tables.values()) or not each.tables]
 
 
 def tests(results: Results, patches: Sequence[Patch], tree: str) -> Section:
@@ -73,7 +75,8 @@ def tests(results: Results, patches: Sequence[Patch], tree: str) -> Section:
         " number in brackets counts the tests of the areas that the patch touches; it"
         " stands where none of its own tests runs. “skipped”: all its own tests need a"
         " feature that the database lacks, and the others passed. The last column"
-        " counts the tests that failed without the patch and passed with it, run alone."
+        " counts the tests that failed without the patch and passed with it, run alone;"
+        " “by import”: without the patch a module of its tests cannot be imported."
         " A standin is Django's Oracle backend on another database and not Oracle."
     )
     tables = {
@@ -104,17 +107,18 @@ def tests_cell(result: Result | None, patch: Patch) -> str:
 
 
 def proof_cell(result: Result | None, patch: Patch) -> str:
-    """Return where a patch was proved, by how many tests."""
+    """Return where a patch was proved, and by how many tests."""
     proofs = result and result.data["patches"].get(patch.slug)
     if not proofs:
         return NOT_RUN
     said = []
     for database, proof in proofs.items():
+        red = [str(proof["red"])] if proof["red"] else []
+        red += ["by import"] if proof.get("by_import") else []
         if proof["findings"]:
-            said.append(f"{database}: failed")
-        elif proof["red"]:
-            how = " by import" if proof.get("by_import") else ""
-            said.append(f"{database}: {proof['red']}{how}")
+            red = ["failed"]
+        if red:
+            said.append(f"{database}: {' and '.join(red)}")
     return ", ".join(said) or UNKNOWN
 
 
@@ -180,9 +184,7 @@ def load(results: Sequence[Result]) -> Section:
             "worst, µs": microseconds(side["latency_us"]["all"]["worst"]),
             "errors": f"{sum(side['errors'].values()):,}",
             "failed statements": f"{sum(side['failed_statements'].values()):,}",
-            "hit ratio": UNKNOWN
-            if (h := side["hit_ratio"]) is None
-            else f"{100 * h:.1f} %",
+            "hit ratio": UNKNOWN if (h := side["hit_ratio"]) is None else percent(h),
             "entries at the end": f"{side['entries'][-1]:,}",
         }
         for result in results
@@ -193,6 +195,10 @@ def load(results: Sequence[Result]) -> Section:
         " failed, whatever the cache did then. The quartiles are of the side's turns."
     )
     return Section("load", "Load test", [text], {"Sides": rows})
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def hits(results: Sequence[Result]) -> Section:
