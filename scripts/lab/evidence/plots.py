@@ -68,8 +68,8 @@ def draw(axes: Any, spans: Mapping[float, Span], side: str = "y", **style: Any) 
         [span.high - span.median for span in spans.values()],
     )
     points = (list(spans), middles) if side == "y" else (middles, list(spans))
-    style |= {f"{side}err": bars, "marker": "o", "markersize": 4, "capsize": 2}
-    axes.errorbar(*points, **style)
+    style = {"marker": "o", "markersize": 4, "capsize": 2} | style
+    axes.errorbar(*points, **{f"{side}err": bars}, **style)
 
 
 def ratio_plots(found: Sequence[Timing]) -> list[Plot]:
@@ -97,8 +97,8 @@ def ratio_plots(found: Sequence[Timing]) -> list[Plot]:
                 for place, operation in enumerate(operations)
                 if (database, operation) in ratios
             }
-            style = {"color": COLORS[number], "label": database, "linestyle": ""}
-            draw(axes, spans, "x", **style)
+            style = {"color": COLORS[number], "marker": MARKERS[number]}
+            draw(axes, spans, "x", label=database, linestyle="", **style)
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g} x"))
