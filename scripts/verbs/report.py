@@ -1,19 +1,16 @@
 """Write the tables, the plots and the page of results from their JSON files.
 
-Reads docs-drafts/results/ only. To show a result there, copy its file from
-results/, where bench, load, test and coverage leave it. Writes index.html (with
-everything), tables.md and the plots to docs-drafts/benchmarks/, and the tables
-of README.md and patches/README.md. The same files give the same bytes. A file in
-docs-drafts/benchmarks/ that this verb does not write is named and left alone:
-exit status 1.
+Reads docs-drafts/results/ only: copy results there from results/, where bench,
+load, test and coverage leave them. Writes the page, its tables as Markdown and
+its plots to docs-drafts/benchmarks/, and the tables of README.md and
+patches/README.md. The same files give the same bytes. Names each file in
+docs-drafts/benchmarks/ that it does not write, and leaves it alone: exit status 1.
 
 --count first counts the statements of each patch's operations on SQLite, without
-the patch and with it, for statements.json. The count is exact for a fixed seed.
---check counts, and writes nothing: exit status 1 if a file would change.
---results FOLDER shows the results in another folder: the page, the tables and
-the plots go to FOLDER/report/. --compare tells whether two runs of the bench
-agree: exit status 1 if the ratio of an operation over 50 µs differs by more than
-15 %.
+the patch and with it. --check counts them and writes nothing: exit status 1 if a
+file would change. --results FOLDER writes the page of the results in another
+folder to FOLDER/report/. --compare tells whether two runs of the bench agree: exit
+status 1 if the ratio of an operation over 50 µs differs by more than 15 %.
 
   ./scripts/stack bench --db sqlite
   ./scripts/stack report --results results

@@ -67,7 +67,9 @@ def all_files(project: Project, effects: table.Effects) -> dict[Path, str]:
 def write(project: Project, files: Mapping[Path, str]) -> None:
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        part = path.with_name(f".{path.name}.part")  # Whole, or not there at all.
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
         print(f"wrote {project.shown(path)}")
 
 

@@ -1,4 +1,4 @@
-"""Show the sections and plots as one HTML page, and the tables as Markdown."""
+"""Show sections and plots as one HTML page, and the tables as Markdown."""
 
 import re
 from base64 import b64encode
@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from common.tables import markdown
-from lab.evidence.plots import Plot, plots
+from lab.evidence.plots import plots
 from lab.evidence.results import UNKNOWN, Results
 from lab.evidence.tables import NOT_RUN, Rows, Section, lead, sections
 from patchstack.series import Patch
@@ -19,18 +19,7 @@ NUMBER = re.compile(rf"\(?\d.*|{UNKNOWN}.*|{NOT_RUN}|skipped|")
 
 def page(results: Results, patches: Sequence[Patch], tree: str) -> dict[str, str]:
     """Return file name → text; ``tree`` is the id of Django with all the patches."""
-    about = lead(results)
-    made = sections(results, patches, tree)
-    drawn = plots(results)
-    return {
-        "index.html": as_html(about, made, drawn),
-        "tables.md": as_markdown(about, made),
-        **{f"{each.name}.svg": each.svg for each in drawn},
-    }
-
-
-def as_html(about: str, made: Sequence[Section], drawn: Sequence[Plot]) -> str:
-    """Return a page that needs no other file."""
+    about, made, drawn = lead(results), sections(results, patches, tree), plots(results)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -40,7 +29,11 @@ def as_html(about: str, made: Sequence[Section], drawn: Sequence[Plot]) -> str:
     )
     environment.filters.update(right=right, data_url=data_url)
     template = environment.get_template("page.html.jinja")
-    return template.render(lead=about, sections=made, plots=drawn) + "\n"
+    return {
+        "index.html": template.render(lead=about, sections=made, plots=drawn) + "\n",
+        "tables.md": as_markdown(about, made),
+        **{f"{each.name}.svg": each.svg for each in drawn},
+    }
 
 
 def data_url(svg: str) -> str:
@@ -50,11 +43,8 @@ def data_url(svg: str) -> str:
 
 def right(rows: Rows) -> list[int]:
     """Return the numbers of the columns that align right, those of numbers."""
-    return [
-        number
-        for number, name in enumerate(rows[0])
-        if all(NUMBER.fullmatch(row[name]) for row in rows)
-    ]
+    columns = enumerate(zip(*(row.values() for row in rows), strict=True))
+    return [n for n, cells in columns if all(map(NUMBER.fullmatch, cells))]
 
 
 def as_markdown(about: str, made: Sequence[Section]) -> str:
@@ -68,6 +58,6 @@ def as_markdown(about: str, made: Sequence[Section]) -> str:
         parts += [f"## {section.title}", *section.texts]
         for caption, rows in section.tables.items():
             cells = [[text.replace("|", "\\|") for text in r.values()] for r in rows]
-            table = markdown(list(rows[0]), cells, right(rows)) if rows else "None.\n"
+            table = markdown(list(rows[0]), cells, right(rows)) if rows else "None."
             parts += [f"### {caption}", table.rstrip()]
     return "\n\n".join(parts) + "\n"

@@ -119,6 +119,9 @@ class Span:
         return cls(median(values), *spread(values))
 
 
+type Place = tuple[str, str, str, int]  # Database, values, operation, rows.
+
+
 @dataclass(frozen=True)
 class Timing:
     """The measurement of one operation.
@@ -145,7 +148,7 @@ class Timing:
         return self.over.get(STOCK)
 
     @property
-    def place(self) -> tuple[str, str, str, int]:
+    def place(self) -> Place:
         return self.database, self.values, self.operation, self.rows
 
 
@@ -182,7 +185,7 @@ def timings(results: Iterable[Result]) -> list[Timing]:
     If several files hold a result, the one with most rounds wins. A side that only
     another file has keeps its ratio to patched in that run.
     """
-    found: dict[tuple[str, str, str, int], Timing] = {}
+    found: dict[Place, Timing] = {}
     for result in results:
         for data in result.data["results"]:
             new = timing(result, data)
