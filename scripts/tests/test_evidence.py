@@ -120,9 +120,12 @@ def coverage() -> dict[str, Any]:
         "missing": [line | {"only_standin": True}],
         "partial": [line | {"to": -3, "only_standin": False}],
     }
-    databases, not_run = {"sqlite": {}, "mysql": {}}, {"oracle": "no server"}
-    patches = {SECOND: patch}
-    return head("coverage", databases=databases, not_run=not_run, patches=patches)
+    return head(
+        "coverage",
+        databases={"sqlite": {}, "mysql": {}},
+        not_run={"oracle": "no server"},
+        patches={SECOND: patch},
+    )
 
 
 def everything() -> dict[str, dict[str, Any]]:

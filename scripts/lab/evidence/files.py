@@ -19,19 +19,26 @@ def measure(project: Project) -> table.Effects:
     patches = series.load(project)
     made = build.build(project, series.files(project, patches))
     ids = [upstream.base_tree(project), *(commit.tree for commit in made)]
-    found: table.Effects = {}
+    pairs = {patch: ids[patch.number - 1 : patch.number + 1] for patch in patches}
+    # A tree is with one patch and without the next: it is counted once.
+    wanted: dict[str, dict[str, None]] = {}
+    for patch, pair in pairs.items():
+        for tree in pair:
+            wanted.setdefault(tree, {}).update(dict.fromkeys(patch.operations))
     with step("counting statements"):
-        for patch in patches:
-            if patch.operations:
-                before, after = (
-                    mean_statements(trees.materialise(project, tree), patch.operations)
-                    for tree in ids[patch.number - 1 : patch.number + 1]
-                )
-                found[patch.slug] = [
-                    table.Effect(name, round(before[name], 4), round(after[name], 4))
-                    for name in patch.operations
-                ]
-    return found
+        means = {
+            tree: mean_statements(trees.materialise(project, tree), list(operations))
+            for tree, operations in wanted.items()
+            if operations
+        }
+    return {
+        patch.slug: [
+            table.Effect(name, *(round(means[tree][name], 4) for tree in pair))
+            for name in patch.operations
+        ]
+        for patch, pair in pairs.items()
+        if patch.operations
+    }
 
 
 def page_files(project: Project, folder: Path, into: Path) -> dict[Path, str]:
