@@ -1,82 +1,63 @@
-"""The page with everything: one HTML file that needs no other."""
+"""Show sections and plots as one HTML page, and the tables as Markdown."""
 
+import re
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-HERE = Path(__file__).resolve().parent
+from common.tables import markdown
+from lab.evidence.plots import plots
+from lab.evidence.results import UNKNOWN, Results
+from lab.evidence.tables import NOT_RUN, Rows, Section, lead, sections
+from patchstack.series import Patch
+
+# A cell in a column of numbers.
+NUMBER = re.compile(rf"\(?\d.*|{UNKNOWN}.*|{NOT_RUN}|skipped|")
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A cell of a table; ``value`` is what it is sorted by, if not its text.
-
-    ``kind`` is its class: "text", "name", "passed", "better" …
-    """
-
-    text: str
-    value: float | str | None = None
-    kind: str = ""
-    note: str = ""
-    link: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """``filters``: label, number of the column, what may be chosen."""
-
-    id: str
-    caption: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
-    filters: Sequence[tuple[str, int, Sequence[str]]] = ()
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A plot; ``alt`` says what it shows to those who do not see it."""
-
-    svg: str
-    alt: str
-    caption: str
-
-    @property
-    def source(self) -> str:
-        """The plot within a URL: in the page its ids would meet those of others."""
-        return f"data:image/svg+xml;base64,{b64encode(self.svg.encode()).decode()}"
-
-
-@dataclass(frozen=True)
-class Section:
-    id: str
-    title: str
-    texts: Sequence[str] = ()
-    figures: Sequence[Picture] = ()
-    tables: Sequence[Table] = field(default=())
-
-
-def page(title: str, lead: str, sections: Sequence[Section]) -> str:
-    """Return the HTML of the page; all texts are plain text."""
+def page(results: Results, patches: Sequence[Patch], tree: str) -> dict[str, str]:
+    """Return file name → text; ``tree`` is the id of Django with all the patches."""
+    about, made, drawn = lead(results), sections(results, patches, tree), plots(results)
     environment = Environment(
-        loader=FileSystemLoader(HERE),
+        loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
-        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    text = environment.get_template("page.html.jinja").render(
-        title=title,
-        lead=lead,
-        sections=sections,
-        css=(HERE / "page.css").read_text("utf-8"),
-        js=(HERE / "page.js").read_text("utf-8"),
-    )
-    lines = (line.rstrip() for line in text.splitlines())
-    return "\n".join(line for line in lines if line) + "\n"
+    environment.filters.update(right=right, data_url=data_url)
+    template = environment.get_template("page.html.jinja")
+    return {
+        "index.html": template.render(lead=about, sections=made, plots=drawn) + "\n",
+        "tables.md": as_markdown(about, made),
+        **{f"{each.name}.svg": each.svg for each in drawn},
+    }
 
 
-def choices(rows: Sequence[Sequence[Cell]], place: int) -> list[str]:
-    """Return the texts of a column, each once, in the order of the rows."""
-    return list(dict.fromkeys(row[place].text for row in rows))
+def data_url(svg: str) -> str:
+    """Return an SVG as a URL; inline SVGs would share their ids in the page."""
+    return f"data:image/svg+xml;base64,{b64encode(svg.encode()).decode()}"
+
+
+def right(rows: Rows) -> list[int]:
+    """Return the numbers of the columns that align right, those of numbers."""
+    columns = enumerate(zip(*(row.values() for row in rows), strict=True))
+    return [n for n, cells in columns if all(map(NUMBER.fullmatch, cells))]
+
+
+def as_markdown(about: str, made: Sequence[Section]) -> str:
+    parts = [
+        "# Benchmarks, hit ratios, tests and coverage as tables",
+        "Written by `./scripts/stack report` from `docs-drafts/results/`."
+        " [index.html](index.html)\nadds the plots.",
+        about,
+    ]
+    for section in made:
+        parts += [f"## {section.title}", *section.texts]
+        for caption, rows in section.tables.items():
+            cells = [[text.replace("|", "\\|") for text in r.values()] for r in rows]
+            table = markdown(list(rows[0]), cells, right(rows)) if rows else "None."
+            parts += [f"### {caption}", table.rstrip()]
+    return "\n\n".join(parts) + "\n"
