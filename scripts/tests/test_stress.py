@@ -3,7 +3,7 @@
 import json
 import pickle
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from common.errors import FINDINGS
 from common.project import Project
 from lab.stress.damage import WAYS
-from lab.stress.judge import raised, wrong_adds, wrong_kill, wrong_mix, wrong_reads
+from lab.stress.judge import Held, wrong_adds, wrong_kill, wrong_mix, wrong_reads
 from lab.stress.mix import METHODS, Mixer
 from lab.stress.phases import PHASES, ROOM, STRATEGIES, Outcome, Plan, Run, stress
 from lab.stress.values import Origin, base, origin, record, unwritten, wrong_number
@@ -21,7 +21,6 @@ from tests.conftest import assert_refused
 from tests.conftest import verb as run
 from verbs import stress as verb
 
-SHORT = Plan(processes=3, seconds=0.3, calls=600, kills=2, rows=210)
 CACHE = Path("django/core/cache/backends/db.py")
 
 # Nothing is as it should be on this Django.
@@ -259,10 +258,7 @@ def test_exceptions_of_the_mix(message: str, counted: int) -> None:
         yield
         raise ConnectionError(message)
 
-    def transaction() -> AbstractContextManager[None]:
-        return failing()
-
-    mixer = Mixer(Memory(), 0, transaction)
+    mixer = Mixer(Memory(), 0, failing)
     try:
         while not mixer.deadlocks:
             mixer.step()
@@ -277,11 +273,6 @@ def test_exceptions_of_the_mix(message: str, counted: int) -> None:
 # What is found
 
 
-def test_exceptions_of_all_processes_are_counted_together() -> None:
-    assert raised([{"errors": {}}, {"errors": {}}]) == []
-    assert raised([{"errors": {"Error: locked": 2}}] * 2) == ["raised: 4 Error: locked"]
-
-
 def test_records_that_were_read_but_not_written() -> None:
     seen = [Origin(0, 3), Origin(0, 4), Origin(1, 0), Origin(2, 0)]
     assert unwritten(seen, {0: 4, 1: 0, 2: 0}, [Origin(0, 2)], []) == []
@@ -294,7 +285,7 @@ def test_records_that_were_read_but_not_written() -> None:
 
 
 def test_who_added() -> None:
-    held = {"a": [1, 0], "b": [1, 0], "c": [1, 0], "d": "d: get() misses"}
+    held: Held = {"a": [1, 0], "b": [1, 0], "c": [1, 0], "d": "d: get() misses"}
     assert wrong_adds([["b"], ["a"]], {"a": [1, 0], "b": [0, 0]}, []) == []
     assert wrong_adds([["a", "c", "d"], ["a"]], held, ["a"]) == [
         "a, an expired row before: add() returned True to 0, 1; then: record 0 of"
@@ -308,7 +299,7 @@ def test_who_added() -> None:
 
 def test_what_a_kill_leaves() -> None:
     before = {key: Origin(1, 5) for key in "abcde"}
-    held = {"a": [1, 5], "b": [2, 3], "c": [1, 4], "d": [2, 4], "e": "e: torn"}
+    held: Held = {"a": [1, 5], "b": [2, 3], "c": [1, 4], "d": [2, 4], "e": "e: torn"}
     found, now = wrong_kill(held, before, {1: 6, 2: 3})
     assert found == [
         "c: record 5 of writer 1 has become record 4 of writer 1, an older one",

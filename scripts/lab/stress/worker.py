@@ -119,10 +119,10 @@ class Stress(Session):
         return {"won": won, "errors": errors, "ended": time.monotonic()}
 
     def mix(self, at: float, number: int, seconds: float, transactions: bool) -> Answer:
-        """Make random calls; with ``transactions`` the first process has some.
+        """Make random calls; with ``transactions`` some of the first process are in one.
 
-        The answer has what a Mixer says. ``culled`` counts the rows deleted by calls
-        that need room, ``hooks`` what failed after a commit, which no caller sees.
+        Return the public attributes of the Mixer. ``culled`` counts the rows that calls
+        deleted to make room, ``hooks`` what failed after a commit: no caller sees it.
         """
         atomic = self._locking if transactions and not number else None
         mixer = Mixer(self._cache, number, atomic)
