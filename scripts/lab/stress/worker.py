@@ -119,7 +119,7 @@ class Stress(Session):
         return {"won": won, "errors": errors, "ended": time.monotonic()}
 
     def mix(self, at: float, number: int, seconds: float, transactions: bool) -> Answer:
-        """Make random calls; with ``transactions`` some of the first process are in one.
+        """Make random calls, half of the first process's in transactions if asked.
 
         Return the public attributes of the Mixer. ``culled`` counts the rows that calls
         deleted to make room, ``hooks`` what failed after a commit: no caller sees it.
