@@ -1,7 +1,6 @@
 """The process that plays histories of calls: ``python -m tests.culling_worker``."""
 
 import hashlib
-import os
 import random
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -10,43 +9,28 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from lab.bench.peers import DATABASE_CACHE
 from lab.bench.worker import Session, main
 from tests.culling_models import Call
 
-# Seconds between the beginnings of two histories. None takes as long, so that
-# what a process remembers of one is out of date in the next.
+# Seconds between the beginnings of two histories. No history takes as long, so what a
+# process remembers of one is out of date in the next.
 APART = 10_000
 
 # The strategies of the database cache that have a column of their own.
 PRIORITIES = ("fifo", "lfu", "lru", "sieve")
 
-type Look = Callable[[], dict[str, int]]
+type Look = Callable[[], dict[str, int]]  # stored key → priority
 
 
 def perform(cache: Any, call: Call, value: int) -> int | bool | None:
     """Return what a call returns; None for the value of a key that is not there."""
-    given: dict[str, Any] = {"version": call.version}
-    match call.do:
-        case "clear":
-            cache.clear()
-        case "set":
-            cache.set(call.name, value, timeout=call.number, **given)
-        case "add":
-            return bool(cache.add(call.name, value, timeout=call.number, **given))
-        case "touch":
-            return bool(cache.touch(call.name, timeout=call.number, **given))
-        case "delete":
-            return bool(cache.delete(call.name, **given))
-        case "has_key":
-            return bool(cache.has_key(call.name, **given))
-        case "get":
-            found: int | None = cache.get(call.name, **given)
-            return found
-        case "incr":
-            with suppress(ValueError):
-                changed: int = cache.incr(call.name, call.number, **given)
-                return changed
+    if call.do == "clear":
+        return cache.clear()  # type: ignore[no-any-return]
+    more = {"set": [value, call.number], "add": [value, call.number]}
+    more |= {"touch": [call.number], "incr": [call.number]}
+    with suppress(ValueError):
+        method = getattr(cache, call.do)
+        return method(call.name, *more.get(call.do, []), version=call.version)  # type: ignore[no-any-return]
     return None
 
 
@@ -66,7 +50,7 @@ class Culling(Session):
         self._folder = Path(folder)
         for name in strategies:
             settings.CACHES[name] = {
-                "BACKEND": DATABASE_CACHE,
+                "BACKEND": "django.core.cache.backends.db.DatabaseCache",
                 "LOCATION": f"cache_{name}",
                 "OPTIONS": {"CULL_STRATEGY": name},
             }
@@ -76,17 +60,15 @@ class Culling(Session):
     def play(
         self,
         backend: str,
-        options: dict[str, object],
+        options: dict[str, Any],
         calls: Sequence[tuple[list[Any], float]],
     ) -> dict[str, object]:
         """Make calls of an empty cache, each at its time and so much "later".
 
         The answer has for each what it returned, and the keys that then are stored
-        with their priorities: those of the lowest are to go first. There is none in
-        local memory.
+        with their priorities: the lowest are to go first. Local memory has none.
         """
-        number = next(self._plays)
-        later = number * APART
+        later = next(self._plays) * APART
         steps = []
         clock = [0.0]
         random.seed(0)
@@ -94,7 +76,9 @@ class Culling(Session):
             for name in ("time.time", "time.monotonic"):
                 stack.enter_context(patch(name, lambda: clock[0]))
             stack.enter_context(patch("time.time_ns", lambda: round(clock[0] * 1e9)))
-            cache, look = getattr(self, f"_{backend}")(number, options, calls)
+            strategy, names = options["CULL_STRATEGY"], {Call(*c).key for c, _ in calls}
+            params = {"TIMEOUT": None, "OPTIONS": options}
+            cache, look = getattr(self, f"_{backend}")(strategy, params, names)
             cache.clear()
             for value, (call, now) in enumerate(calls):
                 clock[0] = now + later
@@ -102,33 +86,32 @@ class Culling(Session):
                 steps.append((result, look()))
         return {"later": later, "steps": steps}
 
-    def _locmem(self, number: int, options: Any, calls: Any) -> tuple[Any, Look]:
+    def _locmem(self, strategy: str, params: Any, keys: set[str]) -> tuple[Any, Look]:
         from django.core.cache.backends.locmem import LocMemCache
 
-        cache = LocMemCache(f"play-{number}", params(options))
+        cache = LocMemCache(f"play-{next(self._plays)}", params)
         return cache, lambda: dict.fromkeys(cache._cache, 0)
 
-    def _file(self, number: int, options: Any, calls: Any) -> tuple[Any, Look]:
+    def _file(self, strategy: str, params: Any, keys: set[str]) -> tuple[Any, Look]:
         from django.core.cache.backends.filebased import FileBasedCache
 
-        folder = self._folder / options["CULL_STRATEGY"]
-        keys = {
+        folder = self._folder / strategy
+        names = {
             hashlib.md5(key.encode(), usedforsecurity=False).hexdigest(): key
-            for key in (Call(*call).key for call, _ in calls)
+            for key in keys
         }
 
         def look() -> dict[str, int]:
             return {
-                keys[entry.name.partition(".")[0]]: entry.stat().st_mtime_ns // 1_000
-                for entry in os.scandir(folder)
+                names[path.name.partition(".")[0]]: path.stat().st_mtime_ns // 1_000
+                for path in folder.iterdir()
             }
 
-        return FileBasedCache(str(folder), params(options)), look
+        return FileBasedCache(str(folder), params), look
 
-    def _db(self, number: int, options: Any, calls: Any) -> tuple[Any, Look]:
+    def _db(self, strategy: str, params: Any, keys: set[str]) -> tuple[Any, Look]:
         from django.core.cache.backends.db import DatabaseCache
 
-        strategy = options["CULL_STRATEGY"]
         table = f"cache_{strategy}"
         column = "priority" if strategy in PRIORITIES else "expires"
 
@@ -137,11 +120,7 @@ class Culling(Session):
                 cursor.execute(f"SELECT cache_key, {column} FROM {table}")
                 return dict(cursor.fetchall())
 
-        return DatabaseCache(table, params(options)), look
-
-
-def params(options: dict[str, object]) -> dict[str, object]:
-    return {"TIMEOUT": None, "OPTIONS": options}
+        return DatabaseCache(table, params), look
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from itertools import accumulate, cycle, islice
 from typing import Any
 
 from lab.bench.histogram import Histogram
-from lab.race.worker import KEY, start_of
+from lab.calls import KEY, start_of
 
 # What --mix names, and how often each is called by default.
 MIX: Mapping[str, float] = {

@@ -1,194 +1,112 @@
-"""The process in which threads race on one Django: ``python -m bench.race_worker``."""
+"""The process in which threads race on one Django: ``python -m lab.race.worker``."""
 
+import multiprocessing
 import random
-import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import chain
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
 from lab.bench.orm import item_model
 from lab.bench.worker import Session, main
+from lab.calls import Errors, attempt, names
 
-# What a call may take beyond the last second: SQLite's and the servers' waits.
+# How long a call may go on after the last second, as it waits for a lock.
 PATIENCE = 60  # seconds
-MESSAGE = 80  # characters
-KEY = "key-"
 
-type Act = Callable[[str], bool]
-
-
-@dataclass
-class Tally:
-    """What one thread saw: calls that returned, how often it was told that it
-    created a key, and exceptions by class and start of the message.
-    """
-
-    calls: int = 0
-    created: Counter[str] = field(default_factory=Counter)
-    errors: Counter[tuple[str, str]] = field(default_factory=Counter)
-
-
-def start_of(error: Exception) -> str:
-    """Return the start of the first line, without the key, which varies.
-
-    >>> start_of(ValueError("Duplicate entry 'key-7' for 'name'\\nDETAIL"))
-    "Duplicate entry 'key-…' for 'name'"
-    """
-    first = (str(error).splitlines() or [""])[0]
-    return re.sub(rf"{KEY}\d+", f"{KEY}…", first)[:MESSAGE]
-
-
-def keys_of(names: list[str], seed: str) -> Iterator[str]:
-    """Yield each key in order, as every thread does, then keys by chance.
-
-    So all of them race to create each key, and later to update.
-    """
-    chance = random.Random(seed)
-    return chain(names, iter(lambda: chance.choice(names), None))
-
-
-def hammer(act: Act, keys: Iterator[str], until: Callable[[], bool]) -> Tally:
-    """Call until it is time."""
-    tally = Tally()
-    for key in keys:
-        if until():
-            break
-        try:
-            created = act(key)
-        except Exception as error:
-            tally.errors[type(error).__name__, start_of(error)] += 1
-        else:
-            tally.calls += 1
-            tally.created[key] += created
-    return tally
-
-
-def together(
-    act: Act, threads: int, names: list[str], seconds: float, seed: int
-) -> tuple[list[Tally], float]:
-    """Start threads at one moment, each with a connection of its own.
-
-    Return what they saw, and the seconds from the start to the end of the last
-    call. What keeps a thread from starting is raised.
-    """
-    tallies: list[Tally] = []
-    failures: list[BaseException] = []
-    ends: list[float] = []
-    ready = threading.Barrier(
-        threads, action=lambda: ends.append(time.monotonic() + seconds)
-    )
-
-    def run(number: int) -> None:
-        from django.db import connection
-
-        keys = keys_of(names, f"{seed}-{number}")
-        try:
-            connection.ensure_connection()
-            ready.wait()
-            tallies.append(hammer(act, keys, lambda: time.monotonic() >= ends[0]))
-        except BaseException as error:
-            failures.append(error)
-            ready.abort()
-        finally:
-            connection.close()
-
-    # Daemons: one that hangs must not keep the process.
-    racing = [
-        threading.Thread(target=run, args=[number], daemon=True)
-        for number in range(threads)
-    ]
-    for thread in racing:
-        thread.start()
-    latest = time.monotonic() + seconds + PATIENCE
-    for thread in racing:
-        thread.join(max(0.0, latest - time.monotonic()))
-    if failures:
-        raise failures[0]
-    if any(thread.is_alive() for thread in racing):
-        raise RuntimeError(f"a call did not return for {PATIENCE} s")
-    return tallies, time.monotonic() - ends[0] + seconds
-
-
-def action(method: str, atomic: bool) -> Act:
-    """Return the call that is raced: key → whether it was told "created"."""
-    from django.db import transaction
-    from django.db.models import F
-
-    call = getattr(item_model().objects, method)
-
-    def act(key: str) -> bool:
-        _, created = call(
-            name=key, defaults={"v": F("v") + 1}, create_defaults={"v": 1}
-        )
-        return bool(created)
-
-    def within(key: str) -> bool:
-        with transaction.atomic():
-            return act(key)
-
-    return within if atomic else act
+type Told = Counter[tuple[str, bool]]  # key, whether the call created it → calls
 
 
 class Race(Session):
-    """The requests of a race as methods."""
-
-    def option(self, name: str, value: object) -> dict[str, object]:
-        """Set one of the database's OPTIONS; before ``open``."""
-        if name == "isolation_level":
-            from django.db.backends.postgresql.psycopg_any import IsolationLevel
-
-            value = IsolationLevel[str(value)]
-        self._connection.settings_dict["OPTIONS"][name] = value
-        return {}
+    """The request of a race as a method."""
 
     def race(
         self,
         method: str,
         atomic: bool,
+        isolation: str,
         threads: int,
         keys: int,
         seconds: float,
-        seed: int,
     ) -> dict[str, Any]:
-        """Race on the keys of an empty table."""
+        """Race on the keys of an empty table; return the fields of a races.Side."""
+        from django.db.models import Max, Sum
+
+        if isolation:
+            from django.db.backends.postgresql.psycopg_any import IsolationLevel
+
+            # The threads have connections of their own, which begin with it.
+            options = self._connection.settings_dict["OPTIONS"]
+            options["isolation_level"] = IsolationLevel[isolation]
         with self._connection.schema_editor() as editor:
             editor.create_model(item_model())
-        names = [f"{KEY}{number}" for number in range(keys)]
-        act = action(method, atomic)
-        return summary(*together(act, threads, names, seconds, seed))
+        told, errors, took = together(method, atomic, threads, names(keys), seconds)
+        table = item_model().objects
+        rows = sorted(table.values_list("name", flat=True))
+        return {
+            "calls": told.total(),
+            "seconds": took,
+            "rows": len(rows),
+            "created_twice": [key for key in rows if told[key, True] > 1],
+            "created_never": [key for key in rows if not told[key, True]],
+            "errors": errors,
+            **table.aggregate(total=Sum("v", default=0), max_id=Max("pk", default=0)),
+        }
 
 
-def listed(errors: Counter[tuple[str, str]]) -> list[dict[str, object]]:
-    """Return counted exceptions, by class and start of the message, for an answer."""
-    return [
-        {"kind": kind, "message": message, "count": count}
-        for (kind, message), count in errors.most_common()
-    ]
+def together(
+    method: str, atomic: bool, threads: int, keys: list[str], seconds: float
+) -> tuple[Told, Errors, float]:
+    """Count with a method in threads that start at one moment.
 
+    Return what the calls that succeeded returned, the exceptions, and the seconds
+    from the start to the end of the last call.
+    """
+    from django.db import connection, transaction
+    from django.db.models import F
 
-def summary(tallies: list[Tally], took: float) -> dict[str, Any]:
-    """Return what all threads saw together, beside what the table holds."""
-    from django.db.models import Max, Sum
+    call = getattr(item_model().objects, method)
+    ends: list[float] = []
+    ready = threading.Barrier(threads, lambda: ends.append(time.monotonic() + seconds))
 
-    table = item_model().objects
-    created = sum((tally.created for tally in tallies), Counter[str]())
-    errors = sum((tally.errors for tally in tallies), Counter[tuple[str, str]]())
-    names = set(table.values_list("name", flat=True))
-    found = table.aggregate(total=Sum("v", default=0), last=Max("pk", default=0))
-    return {
-        "calls": sum(tally.calls for tally in tallies),
-        "seconds": took,
-        "total": found["total"],
-        "rows": len(names),
-        "max_id": found["last"],
-        "created_twice": sorted(key for key in created if created[key] > 1),
-        "created_never": sorted(names - {key for key in created if created[key]}),
-        "errors": listed(errors),
-    }
+    def act(key: str) -> tuple[str, bool]:
+        _, created = call(
+            name=key, defaults={"v": F("v") + 1}, create_defaults={"v": 1}
+        )
+        return key, created
+
+    def run(number: int) -> tuple[Told, Errors]:
+        told: Told = Counter()
+        errors: Errors = Counter()
+        chance = random.Random(number)
+        # All threads race to create each key, and later to update.
+        order = chain(keys, iter(lambda: chance.choice(keys), None))
+        once = transaction.atomic(act) if atomic else act
+        try:
+            connection.ensure_connection()
+            ready.wait()
+            while time.monotonic() < ends[0]:
+                if found := attempt(errors, lambda: once(next(order))):
+                    told[found] += 1
+        except BaseException:
+            ready.abort()
+            raise
+        finally:
+            connection.close()
+        return told, errors
+
+    # The threads of a pool are daemons: one that hangs does not keep the process.
+    with ThreadPool(threads) as pool:
+        asked = pool.map_async(run, range(threads), chunksize=1)
+        try:
+            seen = asked.get(seconds + PATIENCE)
+        except multiprocessing.TimeoutError:
+            raise RuntimeError(f"a call did not return for {PATIENCE} s") from None
+    took = time.monotonic() - ends[0] + seconds
+    told: Told = sum((each for each, _ in seen), Counter())
+    return told, sum((each for _, each in seen), Counter()), took
 
 
 if __name__ == "__main__":

@@ -1,98 +1,78 @@
-"""The ways in which a stored value is damaged."""
+"""Damage to stored values, whichever format the table of the cache has."""
 
 import base64
 import pickle
 import random
-import sys
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from types import ModuleType
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from lab.stress.stored import Format, Payload
-
-GONE, CHANGED = "stress_gone", "stress_changed"  # modules that are never there
-
-
-@dataclass(frozen=True)
-class Victim:
-    """A row and what its value is to be replaced by is made of.
-
-    ``stored`` stands for ``value`` in the table. ``gone`` and ``changed`` are what
-    the same cache stored for an object whose module is gone, and for one whose
-    module lacks it.
-    """
-
-    key: str
-    value: object
-    stored: Payload
-    gone: Payload
-    changed: Payload
-    format: Format
-    chance: random.Random
+# Bytes in a column "data", or base64 in a column "value".
+type Payload = bytes | str
 
 
-def truncated(victim: Victim) -> Payload:
-    return victim.stored[: victim.chance.randrange(len(victim.stored) or 1)]
+def decoded(stored: Payload) -> bytes:
+    return stored if isinstance(stored, bytes) else base64.b64decode(stored)
 
 
-def random_bytes(victim: Victim) -> Payload:
-    size = len(victim.format.bytes_of(victim.stored)) or 1
-    return victim.format.of_bytes(victim.chance.randbytes(size))
+def as_in(stored: Payload, data: bytes) -> Payload:
+    """Return data in the format of what is stored."""
+    return data if isinstance(stored, bytes) else base64.b64encode(data).decode()
 
 
-def other_format(victim: Victim) -> Payload:
-    """Return base64 where there is none, and what is none where there should be."""
-    if victim.format.binary:
-        return base64.b64encode(pickle.dumps(victim.value))
-    return f"{victim.key}: no base64!"
+def other_format(stored: Payload, value: object, chance: random.Random) -> Payload:
+    """Return base64 instead of bytes, or text that is no base64."""
+    if isinstance(stored, bytes):
+        return base64.b64encode(pickle.dumps(value))
+    return "no base64!"
 
 
-def compressed_twice(victim: Victim) -> Payload:
-    once = zlib.compress(victim.format.bytes_of(victim.stored))
-    return victim.format.of_bytes(zlib.compress(once))
-
-
-def module_gone(victim: Victim) -> Payload:
-    return victim.gone
-
-
-def attribute_gone(victim: Victim) -> Payload:
-    return victim.changed
-
-
-def empty(victim: Victim) -> Payload:
-    return victim.stored[:0]
-
-
-WAYS: Mapping[str, Callable[[Victim], Payload]] = {
-    "truncated": truncated,
-    "random bytes": random_bytes,
+# How to damage what is stored for a value.
+WAYS: Mapping[str, Callable[[Payload, object, random.Random], Payload]] = {
+    "truncated": lambda stored, _, chance: stored[: chance.randrange(len(stored) or 1)],
+    "random bytes": lambda stored, _, chance: as_in(
+        stored, chance.randbytes(len(decoded(stored)) or 1)
+    ),
     "other format": other_format,
-    "compressed twice": compressed_twice,
-    "module gone": module_gone,
-    "attribute gone": attribute_gone,
-    "empty": empty,
+    "compressed twice": lambda stored, *_: as_in(
+        stored, zlib.compress(zlib.compress(decoded(stored)))
+    ),
+    # Pickles of objects whose module is gone, or whose module lacks their class.
+    "module gone": lambda stored, *_: as_in(stored, b"\x80\x02cstress_gone\nGone\n."),
+    "attribute gone": lambda stored, *_: as_in(stored, b"\x80\x02cbase64\nGone\n."),
+    "empty": lambda stored, *_: stored[:0],
 }
 
 
-@contextmanager
-def passing() -> Iterator[tuple[Any, Any]]:
-    """Yield two objects that nobody can unpickle after the block.
+class Table:
+    """The stored keys and payloads of a cache table, read and written by SQL."""
 
-    The module of one is gone then; that of the other stays, without its class.
-    """
-    made = []
-    for name in (GONE, CHANGED):
-        module = ModuleType(name)
-        kind = type("Passing", (), {"__module__": name})
-        setattr(module, kind.__name__, kind)
-        sys.modules[name] = module
-        made.append(kind())
-    try:
-        yield made[0], made[1]
-    finally:
-        del sys.modules[GONE]
-        del sys.modules[CHANGED].Passing
+    def __init__(self, connection: Any, name: str) -> None:
+        with connection.cursor() as cursor:
+            described = connection.introspection.get_table_description(cursor, name)
+        columns = {column.name.lower() for column in described}
+        self.column = "data" if "data" in columns else "value"
+        self._connection = connection
+        self._table, self._column = map(connection.ops.quote_name, (name, self.column))
+
+    def read(self) -> dict[str, Payload]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(f"SELECT cache_key, {self._column} FROM {self._table}")
+            # The data of a number is NULL: it has a column of its own.
+            return {
+                key: value if isinstance(value, str) else bytes(value or b"")
+                for key, value in cursor.fetchall()
+            }
+
+    def write(self, payloads: Mapping[str, Payload]) -> None:
+        """Replace payloads; nothing else of the rows changes."""
+        from django.db import transaction
+
+        binary = self._connection.Database.Binary
+        rows = [
+            (value if isinstance(value, str) else binary(value), key)
+            for key, value in payloads.items()
+        ]
+        update = f"UPDATE {self._table} SET {self._column} = %s WHERE cache_key = %s"
+        with transaction.atomic(), self._connection.cursor() as cursor:
+            cursor.executemany(update, rows)

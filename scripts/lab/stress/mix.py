@@ -1,23 +1,27 @@
-"""Calls at random on a few keys of one cache, by one of many writers."""
+"""Random calls on a few keys of one cache, by one of many writers."""
 
 import random
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
-from lab.bench.operations import DAY
-from lab.stress import values
-from lab.stress.values import Broken, Origin
+from lab.calls import names
+from lab.stress.values import Origin, base, origin, record, wrong_number
 
+KEYS = names(24)
+NUMBERS = KEYS[20:]  # the others hold records
+DAY = 86_400
 # 0 has run out at once, 1 soon.
 TIMEOUTS = (DAY, DAY, DAY, None, 1, 0)  # seconds
 SIZES = (100, 4_000)  # bytes of a record
-SHOWN = 5
 MANY = 8  # keys of a call at most
-# Of a writer that has transactions: the calls in one, and those of them undone.
+SHOWN = 5
+METHODS = ["get", "set", "add", "touch", "delete", "get_many", "set_many", "incr"]
+WEIGHTS = [6, 3, 3, 1, 1, 2, 1, 3]
+# Of a writer that has transactions: the calls in a transaction, and those of them
+# that are rolled back.
 IN_TRANSACTION = 0.5
 UNDONE = 0.25
-WITHIN = "in a transaction"  # the note of what is raised there
 
 
 class Undo(Exception):
@@ -25,150 +29,100 @@ class Undo(Exception):
 
 
 class Mixer:
-    """One writer: ``step`` makes one call and looks at what it returns.
+    """One writer: ``step`` makes one call and checks what it returns.
 
     With ``atomic``, which begins a transaction, half of the calls are in one, each
-    in one of its own: what is read there was written by others.
+    in its own: what is read there was written by others.
 
-    ``during`` names the last call. ``calls`` returned. ``made`` is the count of its
-    last record. ``missing`` are the incr() of a key that was not there, ``failed``
-    the keys that set_many() returned. ``broken`` says the first of what was wrong
-    with values that were read. ``seen`` are the records that were read, ``refused``
-    the counts of its own whose add() returned False, ``undone`` those that were
-    rolled back.
+    ``during`` names the last call. ``calls`` returned. ``made`` is the number of its
+    last record. ``failed`` counts the keys that set_many() returned. ``broken`` says
+    the first things that were wrong with values. ``seen`` are the records that were
+    read, ``refused`` the numbers of its own records whose add() returned False,
+    ``undone`` of those that were rolled back. ``deadlocks`` are those in transactions.
     """
 
     def __init__(
         self,
         cache: Any,
-        number: int,
-        records: list[str],
-        counters: list[str],
-        chance: random.Random,
+        writer: int,
         atomic: Callable[[], AbstractContextManager[object]] | None = None,
     ) -> None:
         self._cache = cache
+        self._writer = writer
+        self._chance = random.Random(writer)
         self._atomic = atomic
-        self._number = number
-        self._counters = counters
-        self._are_counters = set(counters)
-        self._keys = records + counters
-        self._chance = chance
         self.during = ""
-        self.calls = self.missing = self.failed = 0
+        self.calls = self.failed = self.deadlocks = 0
         self.made = -1
         self.broken: list[str] = []
         self.seen: set[Origin] = set()
         self.refused: list[int] = []
         self.undone: list[int] = []
-        calls: list[tuple[Callable[[], None], int]] = [
-            (self._get, 6),
-            (self._set, 3),
-            (self._add, 3),
-            (self._touch, 1),
-            (self._delete, 1),
-            (self._get_many, 2),
-            (self._set_many, 1),
-            (self._incr, 3),
-        ]
-        self._calls = [call for call, weight in calls for _ in range(weight)]
 
     def step(self) -> None:
-        """Make one call; what it raises is for the caller, with the call as a note."""
-        call = self._chance.choice(self._calls)
-        self.during = call.__name__.strip("_")
-        atomic = self._atomic
-        if atomic is not None and self._chance.random() >= IN_TRANSACTION:
-            atomic = None
+        """Make one call; an exception gets the name of the call as a note."""
+        (self.during,) = self._chance.choices(METHODS, WEIGHTS)
+        within = self._atomic and self._chance.random() < IN_TRANSACTION
+        transaction = self._atomic() if self._atomic and within else nullcontext()
+        first = self.made + 1
         try:
-            if atomic is None:
-                call()
-            else:
-                self._within(atomic(), call)
+            with suppress(Undo), transaction:
+                self._call()
+                if within and self._chance.random() < UNDONE:
+                    self.undone += range(first, self.made + 1)
+                    raise Undo
         except Exception as error:
-            error.add_note(self.during)
-            if atomic is not None:
-                error.add_note(WITHIN)
+            # Such a transaction is over, and only who began it can begin another.
+            if within and "deadlock" in str(error).lower():
+                self.deadlocks += 1
+                return
+            error.add_note(self.during + (" in a transaction" if within else ""))
             raise
         self.calls += 1
 
-    def _within(
-        self, transaction: AbstractContextManager[object], call: Callable[[], None]
-    ) -> None:
-        """Make a call in a transaction; some are rolled back."""
-        before = self.made
-        with suppress(Undo), transaction:
-            call()
-            if self._chance.random() < UNDONE:
-                self.undone += range(before + 1, self.made + 1)
-                raise Undo
-
-    def _key(self) -> str:
-        return self._chance.choice(self._keys)
-
-    def _some(self) -> list[str]:
-        most = min(MANY, len(self._keys))
-        return self._chance.sample(self._keys, self._chance.randint(1, most))
-
-    def _timeout(self) -> int | None:
-        return self._chance.choice(TIMEOUTS)
+    def _call(self) -> None:
+        cache, chance = self._cache, self._chance
+        key = chance.choice(NUMBERS if self.during == "incr" else KEYS)
+        several = chance.sample(KEYS, chance.randint(1, MANY))
+        timeout = chance.choice(TIMEOUTS)
+        match self.during:
+            case "get":
+                value = cache.get(key)
+                self._check({} if value is None else {key: value})
+            case "get_many":
+                self._check(cache.get_many(several))
+            case "set":
+                cache.set(key, self._value(key), timeout)
+            case "set_many":
+                data = {each: self._value(each) for each in several}
+                self.failed += len(cache.set_many(data, timeout))
+            case "add":
+                added = cache.add(key, self._value(key), timeout)
+                if not added and key not in NUMBERS:
+                    self.refused.append(self.made)
+            case "touch":
+                cache.touch(key, timeout)
+            case "delete":
+                cache.delete(key)
+            case "incr":
+                try:
+                    self._check({key: cache.incr(key)})
+                except ValueError as error:
+                    # The documented answer if the key is not there.
+                    if f"Key '{key}' not found" not in str(error):
+                        raise
 
     def _value(self, key: str) -> object:
-        if key in self._are_counters:
-            return values.base(key)
+        if key in NUMBERS:
+            return base(key)
         self.made += 1
-        origin = Origin(self._number, self.made)
-        return values.record(key, origin, self._chance.randint(*SIZES))
+        size = self._chance.randint(*SIZES)
+        return record(key, Origin(self._writer, self.made), size)
 
-    def _look(self, key: str, value: object) -> None:
-        try:
-            if key in self._are_counters:
-                values.added(key, value)
-            else:
-                self.seen.add(values.origin(key, value))
-        except Broken as error:
-            if len(self.broken) < SHOWN:
-                self.broken.append(str(error))
-
-    def _get(self) -> None:
-        key = self._key()
-        value = self._cache.get(key)
-        if value is not None:
-            self._look(key, value)
-
-    def _get_many(self) -> None:
-        for key, value in self._cache.get_many(self._some()).items():
-            self._look(key, value)
-
-    def _set(self) -> None:
-        key = self._key()
-        self._cache.set(key, self._value(key), self._timeout())
-
-    def _set_many(self) -> None:
-        data = {key: self._value(key) for key in self._some()}
-        self.failed += len(self._cache.set_many(data, self._timeout()))
-
-    def _add(self) -> None:
-        key = self._key()
-        value = self._value(key)
-        added = self._cache.add(key, value, self._timeout())
-        if not added and key not in self._are_counters:
-            self.refused.append(self.made)
-
-    def _touch(self) -> None:
-        self._cache.touch(self._key(), self._timeout())
-
-    def _delete(self) -> None:
-        self._cache.delete(self._key())
-
-    def _incr(self) -> None:
-        key = self._chance.choice(self._counters)
-        try:
-            value = self._cache.incr(key)
-        except ValueError as error:
-            # What the API says of a key that is not there.
-            if f"Key '{key}' not found" not in str(error):
-                raise
-            self.missing += 1
-        else:
-            self._look(key, value)
+    def _check(self, found: Mapping[str, object]) -> None:
+        for key, value in found.items():
+            read = (wrong_number if key in NUMBERS else origin)(key, value)
+            if isinstance(read, Origin):
+                self.seen.add(read)
+            elif read and len(self.broken) < SHOWN:
+                self.broken.append(read)

@@ -1,455 +1,250 @@
-"""What is done with the cache in each phase, and what must hold then."""
+"""The phases, and the processes that do them together.
+
+A new phase is a function of the crew and the plan in PHASES.
+"""
 
 import random
+import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common.errors import StackError
+from common.progress import step
+from lab.calls import names
 from lab.client import OPENED, Worker, sharing, started, together
-from lab.stress import shared
-from lab.stress.mix import WITHIN
-from lab.stress.values import Origin, names, unwritten
-from verbs.race import Errors
+from lab.stress import judge
+from lab.stress.mix import DAY, KEYS
+from lab.stress.shared import numbers, wait_for
+from lab.stress.values import Origin
+from lab.stress.worker import RECORD
 
 MODULE = "lab.stress.worker"
-INCR_KEYS = 10
+BACKEND = "django/core/cache/backends/db.py"
+CULLS_NOTHING = {"MAX_ENTRIES": 1_000_000}
 ROUNDS = 200  # of add() in a request
-MIX_RECORDS, MIX_NUMBERS = 20, 4  # keys
+PAST = -1_000  # seconds; a timeout that is over
 STRATEGIES = ("random", "fifo", "lru", "lfu", "sieve", "ttl")
 # Half of the keys, so that "random" culls enough when it culls half of the rows.
-CULL_ENTRIES = (MIX_RECORDS + MIX_NUMBERS) // 2
-CULL_OPTIONS = {
-    "MAX_ENTRIES": CULL_ENTRIES,
-    "CULL_FREQUENCY": 2,
-    "CULL_PROBABILITY": 0.2,
-}
-CULLING = ("set", "add", "set_many")  # the calls that cull
-KILL_KEYS = 8
-KILL_SIZES = (20_000, 300_000)  # bytes of a value
-KILL_WITHIN = 0.25  # seconds from a writer's first call
+ROOM = len(KEYS) // 2
+CULLS = {"MAX_ENTRIES": ROOM, "CULL_FREQUENCY": 2, "CULL_PROBABILITY": 0.2}
+SIZES = (20_000, 300_000)  # bytes of a value of a writer that is killed
+KILL_WITHIN = 0.25  # seconds from the first call of a writer
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of each phase; ``seconds`` is how long a timed one may last."""
+    """The size of each phase; ``seconds`` is how long a timed one may last."""
 
     processes: int = 8
     seconds: float = 30
     calls: int = 100_000
     kills: int = 20
     rows: int = 10_000
-    seed: int = 1
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a phase did: ``calls`` in ``seconds``; each finding is a line."""
+    """What a phase did; each finding and each note is a line."""
 
-    phase: str
     done: str
-    calls: int
-    seconds: float
-    findings: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    findings: Sequence[str] = ()
+    notes: Sequence[str] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
 
+
+@dataclass(frozen=True)
+class Run:
+    """The phases on one database; ``variant`` is stock or patched."""
+
+    database: str
+    version: str
+    variant: str
+    outcomes: Mapping[str, Outcome]
+
     @property
-    def rate(self) -> float:
-        """Calls per second."""
-        return self.calls / self.seconds if self.seconds else 0.0
+    def findings(self) -> int:
+        return sum(len(each.findings) for each in self.outcomes.values())
 
 
 @dataclass(frozen=True)
 class Crew:
-    """The processes of one run, with one database; the first made it."""
+    """The processes on one database, whose name is ``name``; the first made it."""
 
+    workers: Sequence[Worker]
+    name: str
+    folder: Path
     tree: Path
     url: str
-    folder: Path
-    name: str
-    version: str
-    workers: Sequence[Worker]
 
-    @property
-    def owner(self) -> Worker:
-        return self.workers[0]
+    def use(self, table: str, options: Mapping[str, Any]) -> None:
+        """Have all use a cache on a table, which the first makes and clears."""
+        for worker in self.workers:
+            make = worker is self.workers[0]
+            worker.ask("cache", table=table, options=options, make=make)
 
-    def together(
-        self, do: str, **arguments: object
-    ) -> tuple[list[dict[str, Any]], float]:
-        """Have all begin at one moment; return the answers, and the seconds it took."""
-        return together(self.workers, do, **arguments)
+    def ask(self, do: str, **arguments: object) -> dict[str, Any]:
+        """Ask the first."""
+        return self.workers[0].ask(do, **arguments)
+
+    def call(self, method: str, *arguments: object) -> dict[str, Any]:
+        """Have the first call a method of the cache."""
+        return self.ask("call", method=method, arguments=arguments)
+
+    def together(self, do: str, **arguments: object) -> list[dict[str, Any]]:
+        """Have all begin at one moment; return the answers."""
+        answers, _ = together(self.workers, do, **arguments)
+        return answers
 
     @contextmanager
     def another(self, name: str) -> Iterator[Worker]:
-        """Start one more process on the same database."""
+        """Start one more process, on the table "stress"."""
         with started(name, self.tree, self.url, self.folder, MODULE) as worker:
             worker.ask("join", name=self.name, **OPENED)
-            worker.ask("cache", make=False)
+            worker.ask("cache", table="stress", options=CULLS_NOTHING, make=False)
             yield worker
 
 
-@contextmanager
-def crew(tree: Path, url: str, folder: Path, processes: int) -> Iterator[Crew]:
-    """Start the processes on the Django in ``tree``, on a database of their own."""
-    names = [f"process {number}" for number in range(processes)]
-    sharing_one = sharing("stress", tree, url, folder, MODULE, names)
-    with sharing_one as (workers, opened):
-        barrier = shared.create(folder / "barrier", processes)
-        for number, worker in enumerate(workers):
-            worker.ask("cache", make=number == 0)
-            worker.ask("meet", path=str(barrier), number=number)
-        version = opened["database_version"]
-        yield Crew(tree, url, folder, opened["name"], version, workers)
-
-
-def raised(answers: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the exceptions that reached the callers, those of all as one line."""
-    counts: dict[tuple[str, str], int] = {}
-    for answer in answers:
-        for each in answer["errors"]:
-            which = each["kind"], each["message"]
-            counts[which] = counts.get(which, 0) + each["count"]
-    return [
-        f"raised: {Errors(kind, message, count)}"
-        for (kind, message), count in counts.items()
-    ]
-
-
 def incr(crew: Crew, plan: Plan) -> Outcome:
-    keys = names(INCR_KEYS)
-    crew.owner.ask("zero", keys=keys)
-    share, rest = divmod(plan.calls, plan.processes)
-    answers, seconds = crew.together(
-        "incr",
-        keys=keys,
-        calls=[share + (number < rest) for number in range(plan.processes)],
-        seconds=plan.seconds,
-        seed=plan.seed,
-    )
+    """Let all call incr() on a few keys."""
+    keys = names(10)
+    crew.call("set_many", dict.fromkeys(keys, 0))
+    calls = -(-plan.calls // plan.processes)
+    answers = crew.together("incr", keys=keys, calls=calls, seconds=plan.seconds)
     returned = sum(answer["returned"] for answer in answers)
-    held = crew.owner.ask("numbers", keys=keys)["values"]
-    return Outcome(
-        "incr",
-        f"{sum(answer['made'] for answer in answers):,} of {plan.calls:,} calls",
-        returned,
-        seconds,
-        (*raised(answers), *sum_findings(keys, held, returned)),
-    )
-
-
-def sum_findings(keys: Sequence[str], held: Sequence[object], calls: int) -> list[str]:
-    """Say what is wrong with the numbers that are held after so many incr()."""
-    numbers = [value for value in held if type(value) is int]
-    others = [
-        f"{key} holds {value!r}"
-        for key, value in zip(keys, held, strict=True)
-        if type(value) is not int
-    ]
-    if others or sum(numbers) == calls:
-        return others
-    return [f"{calls:,} calls returned, but the sum of the values is {sum(numbers):,}"]
+    total = sum(crew.call("get_many", keys)["result"].values())
+    findings = judge.raised(answers)
+    if total != returned:
+        findings.append(
+            f"{returned:,} calls returned, but the sum of the values is {total:,}"
+        )
+    return Outcome(f"{returned:,} of {plan.calls:,} calls", findings)
 
 
 def add(crew: Crew, plan: Plan) -> Outcome:
+    """Let all add() the same key, round after round."""
     findings: list[str] = []
-    answered: list[dict[str, Any]] = []
-    rounds, seconds = 0, 0.0
+    rounds = 0
     ends = time.monotonic() + plan.seconds
+    barrier = {"path": str(crew.folder / "barrier"), "processes": plan.processes}
     while not rounds or time.monotonic() < ends:
         keys = names(ROUNDS, rounds)
         expired = keys[1::2]
-        crew.owner.ask("expire", keys=expired)
-        answers, took = crew.together("add", keys=keys)
-        held = crew.owner.ask("holders", keys=keys)["held"]
-        won = {
-            key: [n for n, answer in enumerate(answers) if key in answer["won"]]
-            for key in keys
-        }
-        findings += add_findings(won, held, expired)
-        answered += answers
+        crew.ask("fill", keys=expired, size=RECORD, timeout=PAST)
+        answers = crew.together("add", keys=keys, **barrier)
+        won = [answer["won"] for answer in answers]
+        held = crew.ask("holders", keys=keys)["held"]
+        findings += judge.raised(answers)
+        findings += judge.wrong_adds(won, held, expired)
         rounds += len(keys)
-        seconds += took
-    return Outcome(
-        "add",
-        f"{rounds:,} rounds of {plan.processes}, {rounds // 2:,} on an expired row",
-        rounds * plan.processes,
-        seconds,
-        (*raised(answered), *findings),
-        figures={"rounds": rounds},
-    )
-
-
-def add_findings(
-    won: Mapping[str, Sequence[int]],
-    held: Mapping[str, Mapping[str, int] | str],
-    expired: Sequence[str],
-) -> list[str]:
-    """Say which keys were not added once, or hold what is not their winner's.
-
-    ``won`` are the processes whose add() returned True; ``held`` is the origin of
-    what get() returned then, or what is wrong with it.
-    """
-    found = []
-    for key, winners in won.items():
-        row = "an expired row" if key in expired else "no row"
-        holder = held[key]
-        if len(winners) != 1:
-            who = ", ".join(map(str, winners)) or "no process"
-            found.append(f"{key}, {row} before: add() returned True to {who}")
-        elif isinstance(holder, str):
-            found.append(holder)
-        elif holder["writer"] != winners[0]:
-            found.append(
-                f"{key}, {row} before: process {winners[0]} added it, but it holds the"
-                f" value of {holder['writer']}"
-            )
-    return found
+    done = f"{rounds:,} rounds of {plan.processes}, {rounds // 2:,} on an expired row"
+    return Outcome(done, findings)
 
 
 def mix(crew: Crew, plan: Plan) -> Outcome:
-    keys = names(MIX_RECORDS + MIX_NUMBERS)
-    answers, took = crew.together(
-        "mix",
-        records=keys[:MIX_RECORDS],
-        counters=keys[MIX_RECORDS:],
-        seconds=plan.seconds,
-        seed=plan.seed,
-    )
-    seen = read(answers)
-    failed = sum(answer["failed"] for answer in answers)
-    calls = sum(answer["calls"] for answer in answers)
+    """Let all make random calls."""
+    answers = crew.together("mix", seconds=plan.seconds, transactions=False)
+    calls, failed = judge.sums(answers, "calls", "failed")
+    read = len(judge.read(answers))
     return Outcome(
-        "mix",
-        f"{calls:,} calls on {len(keys)} keys, {len(seen):,} records read",
-        calls,
-        took,
-        tuple(mix_findings(answers)),
-        (f"set_many() returned {failed:,} keys as failed",) if failed else (),
-        figures={
-            "read": len(seen),
-            "failed": failed,
-            "missing": sum(answer["missing"] for answer in answers),
-        },
+        f"{calls:,} calls on {len(KEYS)} keys, {read:,} records read",
+        judge.wrong_mix(answers),
+        [f"set_many() returned {failed:,} keys as failed"] if failed else [],
     )
-
-
-def read(answers: Sequence[Mapping[str, Any]]) -> set[Origin]:
-    """Return the records that were read."""
-    return {Origin(*each) for answer in answers for each in answer["seen"]}
-
-
-def mix_findings(answers: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say what reached the callers, and what was read that nobody wrote."""
-
-    def own(name: str) -> list[Origin]:
-        return [
-            Origin(number, count)
-            for number, answer in enumerate(answers)
-            for count in answer[name]
-        ]
-
-    last = {number: answer["made"] for number, answer in enumerate(answers)}
-    return [
-        *raised(answers),
-        *(line for answer in answers for line in answer["broken"]),
-        *unwritten(read(answers), last, own("refused"), own("undone")),
-    ]
 
 
 def cull(crew: Crew, plan: Plan) -> Outcome:
-    if not crew.owner.ask("culls")["culls"]:
-        note = "not run: the database cache of this Django has no CULL_STRATEGY"
-        return Outcome("cull", "nothing", 0, 0.0, notes=(note,))
-    keys = names(MIX_RECORDS + MIX_NUMBERS)
+    """Let all make random calls where there is too little room, by each strategy."""
+    if "CULL_STRATEGY" not in (crew.tree / BACKEND).read_text("utf-8"):
+        return Outcome("nothing: this Django has no CULL_STRATEGY")
     findings: list[str] = []
-    notes: list[str] = []
     figures: dict[str, dict[str, int]] = {}
-    seconds = 0.0
     for strategy in STRATEGIES:
-        own = {
-            "table": f"stress_{strategy}",
-            "options": CULL_OPTIONS | {"CULL_STRATEGY": strategy},
-        }
-        crew.owner.ask("own_table", **own)
-        answers, took = crew.together(
-            "cull",
-            **own,
-            records=keys[:MIX_RECORDS],
-            counters=keys[MIX_RECORDS:],
-            seconds=plan.seconds / len(STRATEGIES),
-            seed=plan.seed,
+        table, options = f"stress_{strategy}", CULLS | {"CULL_STRATEGY": strategy}
+        crew.use(table, options)
+        answers = crew.together(
+            "mix", seconds=plan.seconds / len(STRATEGIES), transactions=True
         )
-        answers, deadlocks = without_deadlocks(answers)
-        last = crew.owner.ask("left", **own, key=keys[0])
-        calls = sum(answer["calls"] for answer in answers)
-        rows = max(answer["rows"] for answer in answers)
-        culled = sum(
-            answer["deleted"].get(call, 0) for answer in answers for call in CULLING
-        )
-        findings += [
-            f"{strategy}: {line}"
-            for line in (
-                *mix_findings(answers),
-                *raised([last]),
-                *left_findings(last["rows"], CULL_ENTRIES),
-            )
-        ]
-        hooks = sum(answer["hooks"] for answer in answers)
-        notes.append(
-            f"{strategy}: {calls:,} calls, {rows} rows at most, {culled:,} culled"
-            + (f", {hooks:,} failed after a commit" if hooks else "")
-            + (f", {deadlocks:,} deadlocks in transactions" if deadlocks else "")
+        # The last set() culls for certain.
+        options["CULL_PROBABILITY"] = 1
+        crew.ask("cache", table=table, options=options, make=False)
+        last = crew.call("set", KEYS[0], "last")
+        left = crew.ask("rows")["rows"]
+        wrong = [*judge.wrong_mix(answers), *judge.raised([last])]
+        if left > ROOM + 1:
+            wrong.append(f"{left} rows are left, but MAX_ENTRIES is {ROOM}")
+        findings += [f"{strategy}: {line}" for line in wrong]
+        calls, culled, hooks, deadlocks = judge.sums(
+            answers, "calls", "culled", "hooks", "deadlocks"
         )
         figures[strategy] = {
             "calls": calls,
-            "read": len(read(answers)),
-            "rows": rows,
-            "culled": culled,
-            "hooks": hooks,
-            "deadlocks": deadlocks,
-            "left": last["rows"],
+            "rows culled": culled,
+            "rows left": left,
+            "failed after a commit": hooks,
+            "deadlocks in transactions": deadlocks,
         }
-        seconds += took
-    made = sum(each["calls"] for each in figures.values())
+    calls = sum(each["calls"] for each in figures.values())
+    notes = [
+        ", ".join(f"{count:,} {what}" for what, count in each.items() if count)
+        for each in figures.values()
+    ]
     return Outcome(
-        "cull",
-        f"{made:,} calls on {len(keys)} keys, MAX_ENTRIES {CULL_ENTRIES}",
-        made,
-        seconds,
-        tuple(findings),
-        tuple(notes),
+        f"{calls:,} calls on {len(KEYS)} keys, MAX_ENTRIES {ROOM}",
+        findings,
+        [f"{strategy}: {note}" for strategy, note in zip(figures, notes, strict=True)],
         figures,
     )
 
 
-def without_deadlocks(
-    answers: Sequence[Mapping[str, Any]],
-) -> tuple[list[dict[str, Any]], int]:
-    """Leave out the deadlocks in transactions; return how many there were, too.
-
-    Such a transaction is over, and only who began it can begin another.
-    """
-
-    def is_one(error: Mapping[str, Any]) -> bool:
-        return WITHIN in error["kind"] and "deadlock" in error["message"].lower()
-
-    errors = [error for answer in answers for error in answer["errors"]]
-    others = [
-        {
-            **answer,
-            "errors": [each for each in answer["errors"] if not is_one(each)],
-        }
-        for answer in answers
-    ]
-    return others, sum(each["count"] for each in errors if is_one(each))
-
-
-def left_findings(rows: int, most: int) -> list[str]:
-    """Say that there are too many rows after a cull and the set() that culled."""
-    if rows <= most + 1:
-        return []
-    return [f"{rows} rows are left, but MAX_ENTRIES is {most}"]
-
-
 def kill(crew: Crew, plan: Plan) -> Outcome:
-    keys = names(KILL_KEYS)
-    crew.owner.ask("first", keys=keys, size=KILL_SIZES[0])
-    before = {key: Origin(0, 0) for key in keys}
-    chance = random.Random(f"kill {plan.seed}")
-    begun = {0: 0}
+    """Kill writers, and look at what they leave."""
+    keys = names(8)
+    crew.ask("fill", keys=keys, size=SIZES[0], timeout=DAY)
+    before = dict.fromkeys(keys, Origin(-1, 0))
+    begun = {-1: 0}
+    chance = random.Random(1)
     findings: list[str] = []
-    inside, done, seconds = 0, 0, 0.0
-    for number in range(1, plan.kills + 1):
-        path = shared.create(crew.folder / f"writer-{number}", 2)
-        told = shared.Numbers(path)
+    inside = done = 0
+    for number in range(plan.kills):
+        path = crew.folder / f"writer-{number}"
+        told = numbers(path, 2)
         with crew.another(f"writer {number}") as writer:
-            writer.send(
-                "write",
-                number=number,
-                keys=keys,
-                sizes=KILL_SIZES,
-                path=str(path),
-                seed=plan.seed,
-            )
-            began = first_call(told)
+            writer.send("write", number=number, keys=keys, sizes=SIZES, path=str(path))
+            wait_for(lambda told=told: told[0], "the first call of a writer")  # type: ignore[misc]
             time.sleep(chance.uniform(0, KILL_WITHIN))
-            if said := writer.kill():
-                findings.append(f"kill {number}: the writer had ended: {said.strip()}")
-            seconds += time.monotonic() - began
+            said = writer.kill().strip()
         begun[number] = told[0]
         inside += told[0] != told[1]
         done += told[1]
-        told.close()
-        answer = crew.owner.ask("whole", keys=keys)
-        wrong, before = kill_findings(answer["held"], before, begun)
-        findings += [f"kill {number}: {line}" for line in wrong]
-        findings += [
-            f"kill {number}: {count} times logged as discarded: {key or 'no key'}"
+        answer = crew.ask("holders", keys=keys)
+        wrong, before = judge.wrong_kill(answer["held"], before, begun)
+        wrong += [f"the writer had ended: {said}"] if said else []
+        wrong += [
+            f"{count} times logged as discarded: {key or 'no key'}"
             for key, count in answer["warned"].items()
         ]
-    return Outcome(
-        "kill",
-        f"{plan.kills:,} kills, {inside:,} within a call; {done:,} calls",
-        done,
-        seconds,
-        tuple(findings),
-        figures={"kills": plan.kills, "inside": inside},
-    )
-
-
-def first_call(told: shared.Numbers) -> float:
-    """Wait until a writer has begun; return when that was."""
-    latest = time.monotonic() + shared.PATIENCE
-    while not told[0]:
-        time.sleep(shared.PAUSE)
-        if time.monotonic() > latest:
-            raise StackError(f"kill: the writer made no call in {shared.PATIENCE} s")
-    return time.monotonic()
-
-
-def kill_findings(
-    held: Mapping[str, Mapping[str, int] | str],
-    before: Mapping[str, Origin],
-    begun: Mapping[int, int],
-) -> tuple[list[str], dict[str, Origin]]:
-    """Say which keys hold neither what they held nor what was written since.
-
-    ``begun`` is how many calls each writer began. Also return what is held now.
-    """
-    found, now = [], dict(before)
-    for key, holder in held.items():
-        if isinstance(holder, str):
-            found.append(holder)
-            continue
-        now[key] = origin = Origin(**holder)
-        if origin < before[key]:
-            found.append(f"{key}: {before[key]} has become {origin}, an older one")
-        elif origin.count > begun.get(origin.writer, -1):
-            found.append(f"{key}: {origin}, which nobody wrote")
-    return found, now
+        findings += [f"kill {number + 1}: {line}" for line in wrong]
+    text = f"{plan.kills:,} kills, {inside:,} within a call; {done:,} calls"
+    return Outcome(text, findings)
 
 
 def corrupt(crew: Crew, plan: Plan) -> Outcome:
-    answer = crew.owner.ask("corrupt", count=plan.rows, seed=plan.seed)
-    outcomes: Mapping[str, Mapping[str, int]] = answer["outcomes"]
-    total = {
-        name: sum(each.get(name, 0) for each in outcomes.values())
-        for name in ("miss", "right", "other", "raised")
-    }
-    done = ", ".join(f"{count:,} {name}" for name, count in total.items() if count)
-    return Outcome(
-        "corrupt",
-        f"{plan.rows:,} rows: {done}",
-        answer["reads"],
-        answer["seconds"],
-        tuple(answer["findings"]),
-        figures={"column": answer["column"], "outcomes": outcomes},
-    )
+    """Damage rows in the table, and read them."""
+    answer = crew.ask("corrupt", count=plan.rows)
+    ways: dict[str, dict[str, int]] = {way: {} for way in answer["way"].values()}
+    for key, outcome in answer["outcome"].items():
+        what = "raised" if "raised" in outcome else outcome
+        counts = ways[answer["way"][key]]
+        counts[what] = counts.get(what, 0) + 1
+    total = sum(map(Counter, ways.values()), Counter[str]())
+    done = ", ".join(f"{count:,} {what}" for what, count in total.items())
+    figures = {"column": answer["column"], "outcomes": ways}
+    text = f"{plan.rows:,} rows: {done}"
+    return Outcome(text, judge.wrong_reads(answer), figures=figures)
 
 
 PHASES: Mapping[str, Callable[[Crew, Plan], Outcome]] = {
@@ -460,3 +255,24 @@ PHASES: Mapping[str, Callable[[Crew, Plan], Outcome]] = {
     "kill": kill,
     "corrupt": corrupt,
 }
+
+
+def stress(
+    tree: Path, url: str, database: str, variant: str, phases: Sequence[str], plan: Plan
+) -> Run:
+    """Run the phases on the Django in ``tree`` and the server at ``url``.
+
+    ``database`` is its name for people.
+    """
+    outcomes = {}
+    who = [f"process {number}" for number in range(plan.processes)]
+    with (
+        tempfile.TemporaryDirectory(prefix="stress-") as name,
+        sharing("stress", tree, url, Path(name), MODULE, who) as (workers, opened),
+    ):
+        crew = Crew(workers, opened["name"], Path(name), tree, url)
+        for phase in phases:
+            crew.use("stress", CULLS_NOTHING)
+            with step(f"{database}, {variant}, {phase}"):
+                outcomes[phase] = PHASES[phase](crew, plan)
+    return Run(database, opened["database_version"], variant, outcomes)

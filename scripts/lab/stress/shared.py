@@ -1,60 +1,43 @@
-"""Numbers that processes share, in a file that each maps into its memory."""
+"""Waiting for other processes, and numbers that they share."""
 
 import mmap
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+from common.errors import StackError
 
 SIZE = 8  # bytes of a number
 PAUSE = 0.00005  # seconds
 PATIENCE = 60  # seconds for the slowest process
 
 
-def create(path: Path, count: int) -> Path:
-    """Write the file of ``count`` numbers, all 0, in the place of one that is there."""
-    path.unlink(missing_ok=True)
-    path.write_bytes(bytes(count * SIZE))
-    return path
+def numbers(path: Path, count: int) -> memoryview:
+    """Map a file of numbers into memory; they are 0 at first.
+
+    Only one process may write to each number. It stays when the process is killed.
+    """
+    with path.open("a+b") as file:
+        file.truncate(count * SIZE)
+        # Aligned, so that no reader sees half of a number.
+        return memoryview(mmap.mmap(file.fileno(), 0)).cast("Q")
 
 
-class Numbers:
-    """The numbers of a file. Each is written by one process only."""
-
-    def __init__(self, path: Path) -> None:
-        with path.open("r+b") as file:
-            self._map = mmap.mmap(file.fileno(), 0)
-        # Aligned, so that no reader sees half of one.
-        self._view = memoryview(self._map).cast("Q")
-
-    def __getitem__(self, index: int) -> int:
-        return self._view[index]
-
-    def __setitem__(self, index: int, number: int) -> None:
-        self._view[index] = number
-
-    def least(self) -> int:
-        return min(self._view)
-
-    def close(self) -> None:
-        self._view.release()
-        self._map.close()
+def wait_until(at: float) -> None:
+    """Wait for a common start; ``at`` is a time.monotonic()."""
+    time.sleep(max(0.0, at - time.monotonic()))
 
 
-class Barrier:
-    """Where process ``number`` of as many as there are numbers waits for the rest."""
+def wait_for(done: Callable[[], object], who: str) -> None:
+    """Return when something is done; StackError if that takes too long."""
+    latest = time.monotonic() + PATIENCE
+    while not done():
+        time.sleep(PAUSE)
+        if time.monotonic() > latest:
+            raise StackError(f"{who} did not come within {PATIENCE} s")
 
-    def __init__(self, path: Path, number: int) -> None:
-        self._numbers = Numbers(path)
-        self._number = number
 
-    def wait(self) -> None:
-        """Return when all have come as often as this one; RuntimeError if one hangs."""
-        mine = self._numbers[self._number] + 1
-        self._numbers[self._number] = mine
-        latest = time.monotonic() + PATIENCE
-        while self._numbers.least() < mine:
-            time.sleep(PAUSE)
-            if time.monotonic() > latest:
-                raise RuntimeError(f"a process did not come for {PATIENCE} s")
-
-    def close(self) -> None:
-        self._numbers.close()
+def meet(counts: memoryview, number: int) -> None:
+    """Wait until all processes have come as often as process ``number``."""
+    counts[number] += 1
+    wait_for(lambda: min(counts) >= counts[number], "a process")
