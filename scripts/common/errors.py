@@ -7,10 +7,10 @@ WAITING = 3
 
 
 class StackError(Exception):
-    """Something the user has to know: the facts, then the exact next command.
+    """An error for the user: the facts, then the exact next command.
 
-    ``code`` is the exit status: ``USAGE`` for what was asked wrongly or cannot
-    be had, ``WAITING`` for a state that only the user can resolve.
+    ``code`` is the exit status: ``USAGE`` for a wrong or impossible request,
+    ``WAITING`` for a state that only the user can resolve.
     """
 
     def __init__(self, facts: str, then: str | None = None, code: int = USAGE) -> None:

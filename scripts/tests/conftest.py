@@ -13,7 +13,8 @@ import pytest
 from common.errors import USAGE, StackError
 from common.git import environment
 from common.project import Project
-from patchstack import apply, export, series, trees
+from patchstack import series, trees
+from verbs import apply, export
 
 VERSION = 'VERSION = (6, 1, 3, "final", 0)\n'
 # Ten lines, so that a hunk's context does not reach both ends.
