@@ -85,7 +85,8 @@ def _keep(git: Git, shown: str, known: list[str], *, save: bool) -> list[str]:
 
     ``known`` are the tips of the series as it was and as it will be.
     """
-    tips = git.out("rev-parse", "HEAD", f"--branches={src.BRANCH}").splitlines()
+    branch = ("for-each-ref", "--format=%(objectname)", f"refs/heads/{src.BRANCH}")
+    tips = [git.out("rev-parse", "HEAD"), *git.out(*branch).split()]
     beyond = ("--not", *known, "--branches=saved-*")
     lost = [
         tip
@@ -232,7 +233,7 @@ def check_branch(git: Git, branch: str, again: Sequence[str]) -> None:
         )
     if not git.ok("rev-parse", "--quiet", "--verify", f"refs/heads/{branch}"):
         return
-    others = (f"--exclude=refs/heads/{branch}", "--branches", "--tags", "--remotes")
+    others = (f"--exclude={branch}", "--branches", "--tags", "--remotes")
     log = git.out("log", "--format=%H %ce", f"refs/heads/{branch}", "--not", *others)
     unique = [line.split(" ", 1) for line in log.splitlines()]
     if unique and all(committer == IDENTITY[1] for _, committer in unique):

@@ -140,10 +140,11 @@ def switch(git: Git, how: str, branch: str, tip: str) -> None:
             f"{git.typed} stash --include-untracked",
             WAITING,
         ) from error
-    # It ends well even if it could not write a file.
+    # Git goes on without a file that it cannot write, and reports success. On the
+    # way back it reports failure: the file is as it was, but could not be touched.
     if not git.dry_run and (unwritten := git.dirty(untracked=False)):
         back = ("-B", on, was) if on == branch else (on,) if on else ("--detach", was)
-        git.run("checkout", "--quiet", "--force", *back)
+        git.ok("checkout", "--quiet", "--force", *back)
         if how == "-b":
             git.run("branch", "-D", branch)
         raise StackError(
