@@ -53,7 +53,7 @@ def history(git: Git, base: str) -> tuple[Source, ...]:
     for record in log.split("\x1e")[:-1]:
         commit, tree, subject, note = record.strip("\n").split("\x1f")
         # Squashed commits have the notes of both: the first is the patch's.
-        slug = (note.split() or [None])[0]
+        slug = note.split()[0] if note else None
         found.append(Source(build.Commit(commit, tree), subject, slug))
     return tuple(found)
 
