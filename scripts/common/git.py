@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from common.errors import WAITING, StackError
+from common.errors import WAITING, StackError, few
 
 IDENTITY = ("Django patch stack", "patch-stack@example.invalid")
 
@@ -155,9 +155,11 @@ class Git:
             )
         return done.stdout
 
-    def out(self, *args: str, stdin: bytes = b"") -> str:
+    def out(
+        self, *args: str, stdin: bytes = b"", env: dict[str, str] | None = None
+    ) -> str:
         """Return the standard output as text, without the final newlines."""
-        return self.run(*args, stdin=stdin).decode().rstrip("\n")
+        return self.run(*args, stdin=stdin, env=env).decode().rstrip("\n")
 
     def ok(self, *args: str) -> bool:
         """Tell whether the command succeeds."""
@@ -199,10 +201,9 @@ class Git:
                 WAITING,
             )
         if changed := self.dirty(untracked=untracked):
-            names = ", ".join(line[3:] for line in changed[:5])
-            more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+            names = few([line[3:] for line in changed])
             raise StackError(
-                f"{self.folder} has changes that are not committed: {names}{more}",
+                f"{self.folder} has changes that are not committed: {names}",
                 f"{self.typed} stash --include-untracked (or commit them)",
                 WAITING,
             )

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.errors import WAITING, StackError
+from common.errors import WAITING, StackError, few
 from common.git import IDENTITY, Git
 from common.lock import exclusive, undisturbed
 from common.progress import step
@@ -28,13 +28,12 @@ def at_hand(project: Project, patches: Sequence[series.Patch]) -> dict[str, Path
     locked: set[str] = set()
     if (project.patches / "series.lock").exists():
         locked = {entry.slug for entry in series.load_lock(project).patches}
-    problems = [f"{s} has no file" for s in sorted(listed & locked - files.keys())]
-    problems += [
-        f"{files[s].name} is not in series.toml" for s in sorted(files.keys() - listed)
-    ]
+    problems = [f"{slug} has no file" for slug in sorted(listed & locked - set(files))]
+    strangers = sorted(set(files) - listed)
+    problems += [f"{files[slug].name} is not in series.toml" for slug in strangers]
     if problems:
         raise StackError(
-            f"patches/ and series.toml disagree: {'; '.join(problems)}",
+            f"patches/ and series.toml disagree: {few(problems)}",
             "git status patches/ (then restore the files or the tables)",
         )
     return {p.slug: files[p.slug] for p in patches if p.slug in files}
@@ -73,11 +72,8 @@ def apply_here(
             src.settle(git, tip, dict(zip(files, made, strict=True)), digests)
     if dry_run:
         return kept
-    return [
-        *(f"applied {file.name}" for file in files.values()),
-        f"{shown} is on branch {src.BRANCH} at {tip}",
-        *kept,
-    ]
+    done = [f"applied {file.name}" for file in files.values()]
+    return [*done, f"{shown} is on branch {src.BRANCH} at {tip}", *kept]
 
 
 def _keep(git: Git, shown: str, known: list[str], *, save: bool) -> list[str]:
@@ -85,14 +81,12 @@ def _keep(git: Git, shown: str, known: list[str], *, save: bool) -> list[str]:
 
     ``known`` are the tips of the series as it was and as it will be.
     """
-    branch = ("for-each-ref", "--format=%(objectname)", f"refs/heads/{src.BRANCH}")
-    tips = [git.out("rev-parse", "HEAD"), *git.out(*branch).split()]
-    beyond = ("--not", *known, "--branches=saved-*")
-    lost = [
-        tip
-        for tip in dict.fromkeys(tips)
-        if git.out("rev-list", "--max-count=1", tip, *beyond)
-    ]
+    refs = ("for-each-ref", "--format=%(refname:short) %(objectname)")
+    stack = git.out(*refs, f"refs/heads/{src.BRANCH}").split()[1:]
+    saved = [line.split() for line in git.out(*refs, "refs/heads/saved-*").splitlines()]
+    beyond = ("--not", *known, *(commit for _, commit in saved))
+    tips = dict.fromkeys([git.out("rev-parse", "HEAD"), *stack])
+    lost = [tip for tip in tips if git.out("rev-list", "-1", tip, *beyond)]
     if lost and not save:
         raise StackError(
             f"{shown} has commits that are not in patches/"
@@ -101,30 +95,23 @@ def _keep(git: Git, shown: str, known: list[str], *, save: bool) -> list[str]:
             " ./scripts/stack apply --save",
             WAITING,
         )
-    names = git.out("for-each-ref", "--format=%(refname)", "refs/heads/saved-*")
-    numbers = [int(n) for n in re.findall(r"saved-(\d+)$", names, re.MULTILINE)]
     lines = []
-    for number, tip in enumerate(lost, 1 + max(numbers, default=0)):
+    last = max((int(re.sub(r"\D", "", name) or 0) for name, _ in saved), default=0)
+    for number, tip in enumerate(lost, last + 1):
         git.change("branch", f"saved-{number}", tip)
         lines.append(f"what was there is on branch saved-{number}")
-        if own := _own_commits(git, tip, known):
+        # The user's own: in neither series, not even with another parent.
+        own = git.out("rev-list", "--reverse", "--no-merges", tip, *beyond).split()
+        for other in known:
+            options = ("--right-only", "--cherry-pick", f"{other}...{tip}")
+            new = git.out("rev-list", *options).split()
+            own = [commit for commit in own if commit in new]
+        if own:
             lines.append(f"to take it over: {git.typed} cherry-pick {' '.join(own)}")
         if any(git.ok("notes", "--ref", src.NOTES, "show", commit) for commit in own):
-            lines.append(
-                "then squash what changes a patch into it:"
-                f" {git.typed} rebase -i {src.BASE}"
-            )
+            squash = f"{git.typed} rebase -i {src.BASE}"
+            lines.append(f"then squash what changes a patch into it: {squash}")
     return lines
-
-
-def _own_commits(git: Git, tip: str, known: list[str]) -> list[str]:
-    """Return the commits up to ``tip`` that are in none of the known series."""
-    options = ("--reverse", "--no-merges", "--right-only", "--cherry-pick")
-    found = [
-        git.out("rev-list", *options, f"{other}...{tip}").splitlines()
-        for other in known
-    ]
-    return [commit for commit in found[0] if all(commit in some for some in found)]
 
 
 def apply_into(
@@ -137,88 +124,83 @@ def apply_into(
     only: Sequence[str] = (),
     dry_run: bool = False,
 ) -> list[str]:
-    """Apply the patches on a new branch of somebody's own clone.
+    """Apply the patches on a new branch of somebody's own clone. Return the report.
 
     ``only`` is what was asked for, to print it in the next command.
     """
-    clone = clone.absolute()
-    git = Git(clone, dry_run=dry_run)
-    again = ["./scripts/stack", "apply", "--into", str(clone)]
+    git = Git(clone.absolute(), dry_run=dry_run)
+    again = ["./scripts/stack", "apply", "--into", str(git.folder)]
     again += ["--only", *only] if only else []
-    version = check_clone(project, git, again)
+    version = check_clone(project, git)
     check_branch(git, branch, again)
-    files = at_hand(project, patches)
-    on = git.out("rev-parse", "--abbrev-ref", "HEAD")
-    head = git.out("rev-parse", "HEAD")
+    files = list(at_hand(project, patches).values())
+    head, on = (git.out("rev-parse", *w, "HEAD") for w in ([], ["--abbrev-ref"]))
     back = f"--detach {head}" if on == "HEAD" else shlex.quote(on)
     new = shlex.quote(branch)
     undo = f"{git.typed} switch {back} && {git.typed} branch -D {new}"
+    flags = (*build.AM, "--3way") if three_way else build.STRICT
     if dry_run:
         git.change("switch", "--create", branch)
-        flags = ("--3way",) if three_way else ()
-        git.change("am", *flags, *map(str, files.values()))
+        git.change(*flags, *map(str, files))
         return []
+    # A merge needs the blobs that the patches name: those of the whole series.
+    build.build(project, list(at_hand(project, series.load(project)).values()))
+    stores = [git, Git(project.base, bare=True)]
     try:
         with tempfile.TemporaryDirectory(prefix="stack-") as folder:
-            work = _try_out(project, git, Path(folder), files, head, three_way)
+            work = build.scratch(Path(folder) / "work", stores, head)
+            build.am(work, files, flags)
             git.run("fetch", "--quiet", "--no-tags", str(work.folder), "HEAD")
             src.switch(git, "-b", branch, work.out("rev-parse", "HEAD"))
     except build.DoesNotApply as error:
         then = shlex.join([*again, "--branch", branch, "--three-way"])
         if three_way:
-            made = build.build(project, list(files.values()))
+            tip = build.build(project, files)[-1].id
             store = shlex.quote(str(project.base.absolute()))
             then = (
-                f"{git.typed} fetch --no-tags {store} {made[-1].id}"
+                f"{git.typed} fetch --no-tags {store} {tip}"
                 f" && {git.typed} switch --create {new}"
-                f" && {git.typed} cherry-pick {upstream.base(project)}..{made[-1].id}"
+                f" && {git.typed} cherry-pick {upstream.base(project)}..{tip}"
                 f"\n  to undo that: {git.typed} cherry-pick --abort; {undo}"
             )
-        raise StackError(
-            f"{error.facts} (Django at {head[:12]}); nothing was changed", then, WAITING
-        ) from error
+        facts = f"{error.facts} (Django at {head[:12]}); nothing was changed"
+        raise StackError(facts, then, WAITING) from error
     return [
-        *(f"applied {file.name}" for file in files.values()),
-        f"{clone} (Django {version}) is on the new branch {branch}",
+        *(f"applied {file.name}" for file in files),
+        f"{git.folder} (Django {version}) is on the new branch {branch}",
         f"to undo: {undo}",
     ]
 
 
-def check_clone(project: Project, git: Git, again: Sequence[str]) -> str:
+def check_clone(project: Project, git: Git) -> str:
     """Return the version of the Django in a clone.
 
     Raise StackError unless the series can be applied there.
     """
-    clone = git.folder
-    if not clone.is_dir() or not git.ok("rev-parse", "--verify", "HEAD^{commit}"):
-        raise StackError(
-            f"{clone} is no git checkout with a commit",
-            f"git clone https://github.com/django/django.git {shlex.quote(str(clone))}",
-        )
-    top = git.out("rev-parse", "--show-toplevel")
-    if Path(top).resolve() != clone.resolve():
-        raise StackError(
-            f"{clone} is not the top folder of its checkout",
-            shlex.join([top if word == str(clone) else word for word in again]),
-        )
-    init = clone / "django" / "__init__.py"
+    init = git.folder / "django" / "__init__.py"
     match = VERSION.search(init.read_text("utf-8") if init.exists() else "")
-    if match is None:
+    if (
+        match is None
+        or not git.ok("rev-parse", "--verify", "HEAD^{commit}")
+        or not Path(git.out("rev-parse", "--show-toplevel")).samefile(git.folder)
+    ):
         raise StackError(
-            f"{clone} holds no Django (no VERSION in django/__init__.py)",
-            "give the top folder of a clone of django/django",
+            f"{git.folder} is not the top folder of a clone of Django with a commit",
+            "git clone https://github.com/django/django.git, then give that folder",
         )
-    pin = upstream.load_pin(project).version.split(".")
+    major, minor, micro, stage = match.groups()
+    wanted = upstream.load_pin(project).version.split(".")
     # main carries the number of the next feature release; both are let in.
-    if (int(match[1]), int(match[2])) < (int(pin[0]), int(pin[1])):
+    if (int(major), int(minor)) < (int(wanted[0]), int(wanted[1])):
+        release = f"{wanted[0]}.{wanted[1]}.x"
         raise StackError(
-            f"{clone} holds Django {match[1]}.{match[2]}.{match[3]}; the series is for"
-            f" {pin[0]}.{pin[1]}.x and main",
-            f"{git.typed} switch stable/{pin[0]}.{pin[1]}.x",
+            f"{git.folder} holds Django {major}.{minor}.{micro}; the series is for"
+            f" {release} and main",
+            f"{git.typed} switch stable/{release}",
         )
     # Untracked files stay as they are, and git refuses to overwrite one.
     git.refuse_unless_clean(untracked=False)
-    return f"{match[1]}.{match[2]}.{match[3]} {match[4]}"
+    return f"{major}.{minor}.{micro} {stage}"
 
 
 def check_branch(git: Git, branch: str, again: Sequence[str]) -> None:
@@ -228,45 +210,19 @@ def check_branch(git: Git, branch: str, again: Sequence[str]) -> None:
     the user's, and another name is advised.
     """
     if not git.ok("check-ref-format", "--branch", branch):
-        raise StackError(
-            f"{branch} is no name for a branch", shlex.join([*again, "--branch", INTO])
-        )
+        then = shlex.join([*again, "--branch", INTO])
+        raise StackError(f"{branch} is no name for a branch", then)
     if not git.ok("rev-parse", "--quiet", "--verify", f"refs/heads/{branch}"):
         return
     others = (f"--exclude={branch}", "--branches", "--tags", "--remotes")
     log = git.out("log", "--format=%H %ce", f"refs/heads/{branch}", "--not", *others)
     unique = [line.split(" ", 1) for line in log.splitlines()]
-    if unique and all(committer == IDENTITY[1] for _, committer in unique):
-        facts = f"{git.folder} has the branch {branch} from an earlier apply"
-        then = f"{git.typed} branch -D {shlex.quote(branch)}"
-        if git.out("rev-parse", "--abbrev-ref", "HEAD") == branch:
-            then = f"{git.typed} switch --detach {unique[-1][0]}~1 && {then}"
-        raise StackError(facts, then)
-    number = 2
-    while git.ok("rev-parse", "--quiet", "--verify", f"refs/heads/{branch}-{number}"):
-        number += 1
+    if not unique or any(committer != IDENTITY[1] for _, committer in unique):
+        then = shlex.join([*again, "--branch", f"{branch}-2"])
+        raise StackError(f"{git.folder} has a branch {branch} with other work", then)
+    then = f"{git.typed} branch -D {shlex.quote(branch)}"
+    if git.out("rev-parse", "--abbrev-ref", "HEAD") == branch:
+        then = f"{git.typed} switch --detach {unique[-1][0]}~1 && {then}"
     raise StackError(
-        f"{git.folder} has a branch {branch} with other work",
-        shlex.join([*again, "--branch", f"{branch}-{number}"]),
+        f"{git.folder} has the branch {branch} from an earlier apply", then
     )
-
-
-def _try_out(
-    project: Project,
-    git: Git,
-    folder: Path,
-    files: dict[str, Path],
-    head: str,
-    three_way: bool,
-) -> Git:
-    """Apply the files in a throw-away checkout of the clone's ``head``."""
-    stores = [git]
-    flags = build.STRICT
-    if three_way:
-        # A merge needs the blobs that the patches name: those of the whole series.
-        flags = (*build.AM, "--3way")
-        build.build(project, list(at_hand(project, series.load(project)).values()))
-        stores.append(Git(project.base, bare=True))
-    work = build.scratch(folder / "work", stores, head)
-    build.am(work, list(files.values()), flags)
-    return work

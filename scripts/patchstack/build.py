@@ -52,33 +52,27 @@ FORMAT_PATCH = (
 )
 
 
-class DoesNotApply(StackError):
-    """A patch of the series does not apply where it must."""
+# "git apply" says of each file where it fails, that it does, or both.
+_FAILING = re.compile(
+    r"^error: (?:patch failed: (.+):\d+|(.+): (?:patch does not apply|does not exist"
+    r"|already exists|does not match|No such file).*)$",
+    re.MULTILINE,
+)
 
-    def __init__(self, file: Path, error: GitError, unmerged: Sequence[str]) -> None:
-        paths = unmerged or _failing(error.stderr)
-        lines = (error.stderr + error.stdout).strip().splitlines() or ["no reason"]
+
+class DoesNotApply(StackError):
+    """A patch of the series does not apply where it must, to the files ``paths``."""
+
+    def __init__(self, file: Path, text: str, paths: Sequence[str] = ()) -> None:
+        found = paths or [a or b for a, b in _FAILING.findall(text)]
+        why = ", ".join(dict.fromkeys(found)) or text.strip() or "no reason"
         super().__init__(
-            f"{file.name} does not apply: {', '.join(paths) or lines[0]}",
+            f"{file.name} does not apply: {why.splitlines()[0]}",
             f"git diff -- patches/{file.name} (was it edited?),"
             " then ./scripts/stack verify",
             FINDINGS,
         )
         self.file = file
-
-
-# "git apply" says of each file at most once where, and once that it failed.
-_ERROR = re.compile(
-    r"^error: (?:patch failed: (?P<hunk>.+):\d+|(?P<file>.+): (?:patch does not apply"
-    r"|does not exist|already exists|does not match|No such file).*)$",
-    re.MULTILINE,
-)
-
-
-def _failing(stderr: str) -> list[str]:
-    """Return every file that "git apply" names, once."""
-    found = (match["hunk"] or match["file"] for match in _ERROR.finditer(stderr))
-    return list(dict.fromkeys(found))
 
 
 @dataclass(frozen=True)
@@ -130,7 +124,7 @@ def am(git: Git, files: Sequence[Path], flags: Sequence[str] = STRICT) -> None:
             number = int((state / "next").read_text())
             git.run("am", "--abort")
         file = files[min(number, len(files)) - 1]
-        raise DoesNotApply(file, error, unmerged) from error
+        raise DoesNotApply(file, error.stderr + error.stdout, unmerged) from error
 
 
 def build(project: Project, files: Sequence[Path]) -> tuple[Commit, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.errors import WAITING, StackError
+from common.errors import WAITING, StackError, few
 from common.git import Git, GitError
 from common.project import Project
 from patchstack import build, series, upstream
@@ -127,8 +127,7 @@ def switch(git: Git, how: str, branch: str, tip: str) -> None:
 
     ``how`` is -b for a new branch, -B for one that may exist.
     """
-    was = git.out("rev-parse", "HEAD")
-    on = git.out("symbolic-ref", "--short", "HEAD") if _on_branch(git) else None
+    was, on = (git.out("rev-parse", *w, "HEAD") for w in ([], ["--abbrev-ref"]))
     try:
         git.change("checkout", "--quiet", how, branch, tip)
     except GitError as error:  # Git has changed nothing.
@@ -143,19 +142,15 @@ def switch(git: Git, how: str, branch: str, tip: str) -> None:
     # Git goes on without a file that it cannot write, and reports success. On the
     # way back it reports failure: the file is as it was, but could not be touched.
     if not git.dry_run and (unwritten := git.dirty(untracked=False)):
-        back = ("-B", on, was) if on == branch else (on,) if on else ("--detach", was)
+        back = ("--detach", was) if on == "HEAD" else ("-B", on, was)
         git.ok("checkout", "--quiet", "--force", *back)
         if how == "-b":
             git.run("branch", "-D", branch)
         raise StackError(
-            f"{git.folder} cannot be written:"
-            f" {', '.join(line[3:] for line in unwritten[:5])}; nothing was changed",
+            f"{git.folder} cannot be written: {few([x[3:] for x in unwritten])};"
+            " nothing was changed",
             f"chmod -R u+w {shlex.quote(str(git.folder))} (or free space on its disk)",
         )
-
-
-def _on_branch(git: Git) -> bool:
-    return git.ok("symbolic-ref", "--quiet", "HEAD")
 
 
 def settle(

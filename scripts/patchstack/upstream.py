@@ -35,18 +35,11 @@ class Pin:
 def load_pin(project: Project) -> Pin:
     """Return the pin. Raise StackError if the file is missing or malformed."""
     table = load_toml(project.pin, project)
-    shown = project.shown(project.pin)
     try:
-        return Pin(
-            name=table["name"],
-            version=table["version"],
-            sha256=table["sha256"],
-            size=table["size"],
-            leave_out=tuple(table["leave_out"]),
-            date=table["date"],
-        )
-    except KeyError as error:
-        raise StackError(f"{shown} lacks {error}", f"edit {shown}") from error
+        return Pin(**table | {"leave_out": tuple(table["leave_out"])})
+    except (KeyError, TypeError) as error:
+        shown = project.shown(project.pin)
+        raise StackError(f"{shown}: {error}", f"git diff -- {shown}") from error
 
 
 def kept(project: Project, pin: Pin) -> Path:
@@ -82,22 +75,17 @@ def download(project: Project, pin: Pin) -> Path:
     """Fetch the archive with pip, check it, keep it, return its path."""
     with tempfile.TemporaryDirectory() as folder:
         with step(f"fetching {pin.name} {pin.version}"):
+            # Django only: its dependencies are locked elsewhere.
+            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+            command += ["--no-binary", pin.name, "--dest", folder]
             done = subprocess.run(
-                [
-                    *(sys.executable, "-m", "pip", "download", "--quiet"),
-                    "--no-deps",  # Django only; its dependencies are locked elsewhere.
-                    # The source archive; build tools may still come as wheels.
-                    *("--no-binary", pin.name),
-                    *("--dest", folder),
-                    f"{pin.name}=={pin.version}",
-                ],
+                [*command, f"{pin.name}=={pin.version}"],
                 capture_output=True,
                 text=True,
                 check=False,
             )
-        archives = list(Path(folder).glob("*.tar.gz"))
-        if not done.returncode and archives:
-            return keep(project, pin, archives[0])
+        for found in Path(folder).glob("*.tar.gz"):
+            return keep(project, pin, found)
     lines = done.stderr.strip().splitlines() or ["pip gave no reason"]
     why = [line for line in lines if "ERROR" in line] or lines
     raise StackError(
@@ -111,13 +99,13 @@ def download(project: Project, pin: Pin) -> Path:
 def archive(project: Project, pin: Pin) -> Path:
     """Return the archive from the user's cache, else from the package index."""
     path = kept(project, pin)
-    if not path.exists():
-        return download(project, pin)
-    if why := differs(path, pin):
+    if path.exists():
+        why = differs(path, pin)
+        if why is None:
+            return path
         say(f"{why}; it is removed from the cache")
         path.unlink()
-        return download(project, pin)
-    return path
+    return download(project, pin)
 
 
 def make_base(archive: Path, pin: Pin, into: Path) -> None:

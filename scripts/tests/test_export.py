@@ -242,7 +242,7 @@ def test_status_names_states(
     assert data["src"]["state"] == "not exported"
     assert data["src"]["next"] == "./scripts/stack export"
     verb(status, project)
-    assert "0003-third.patch   planned" in capsys.readouterr().out
+    assert re.search(r"0003-third.patch +planned", capsys.readouterr().out)
 
 
 def test_diff_shows_what_is_not_exported(

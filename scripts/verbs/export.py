@@ -25,13 +25,5 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, project: Project) -> int:
-    done = export.export(project, dry_run=args.dry_run)
-    wrote, removed = (
-        ("would write", "would remove") if args.dry_run else ("wrote", "removed")
-    )
-    for name in done.written:
-        print(f"{wrote} {name}")
-    for name in done.removed:
-        print(f"{removed} {name}")
-    print(f"{done.patches} patches, {len(done.written)} changed")
+    print("\n".join(export.export(project, dry_run=args.dry_run)))
     return OK

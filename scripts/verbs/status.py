@@ -14,7 +14,6 @@ from typing import Any
 
 from common.errors import OK, StackError
 from common.project import Project
-from common.tables import aligned
 from patchstack import series, src, upstream
 
 
@@ -22,20 +21,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
-def patch_states(project: Project) -> dict[str, str]:
-    """Return the state of each patch, by slug."""
-    locked = {entry.slug: entry.sha256 for entry in series.load_lock(project).patches}
-    files = series.found(project)
-
-    def state(slug: str) -> str:
-        if slug not in files:
-            return "missing" if slug in locked else "planned"
-        if slug not in locked:
-            return "unlocked"
-        same = series.sha256(files[slug].read_bytes()) == locked[slug]
-        return "clean" if same else "edited"
-
-    return {patch.slug: state(patch.slug) for patch in series.load(project)}
+def patch_state(project: Project, slug: str, locked: str | None) -> str:
+    """Return the state of a patch; ``locked`` is its sha256 in series.lock."""
+    file = series.found(project).get(slug)
+    if file is None:
+        return "missing" if locked else "planned"
+    if locked is None:
+        return "unlocked"
+    return "clean" if series.sha256(file.read_bytes()) == locked else "edited"
 
 
 def src_state(project: Project) -> dict[str, Any]:
@@ -57,33 +50,26 @@ def src_state(project: Project) -> dict[str, Any]:
 
 
 def run(args: argparse.Namespace, project: Project) -> int:
-    patches = series.load(project)
-    states = patch_states(project)
+    locked = {entry.slug: entry.sha256 for entry in series.load_lock(project).patches}
+    states = {
+        patch: patch_state(project, patch.slug, locked.get(patch.slug))
+        for patch in series.load(project)
+    }
     pin = upstream.load_pin(project)
     here = src_state(project)
     if args.json:
         rows = [
-            dataclasses.asdict(patch)
-            | {"file": patch.filename, "state": states[patch.slug]}
-            for patch in patches
+            dataclasses.asdict(patch) | {"file": patch.filename, "state": state}
+            for patch, state in states.items()
         ]
         data = {"upstream": f"{pin.name} {pin.version}", "patches": rows, "src": here}
         print(json.dumps(data, indent=2))
         return OK
-    print(f"{pin.name} {pin.version}, {len(patches)} patches")
-    if patches:
-        print(
-            aligned(
-                [
-                    (
-                        f"  {patch.filename}",
-                        *(states[patch.slug], patch.kind, patch.status),
-                        f"#{patch.ticket}" if patch.ticket else "",
-                    )
-                    for patch in patches
-                ]
-            )
-        )
+    print(f"{pin.name} {pin.version}, {len(states)} patches")
+    for patch, state in states.items():
+        ticket = f"#{patch.ticket}" if patch.ticket else ""
+        about = f"{state:<9}{patch.kind:<9}{patch.status:<10}{ticket}"
+        print(f"  {patch.filename:<40} {about}".rstrip())
     print(f"{project.shown(project.src)}: {here['state']}")
     if here["next"]:
         print(f"  next: {here['next']}")
