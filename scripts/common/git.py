@@ -13,14 +13,10 @@ from common.errors import WAITING, StackError, few
 
 IDENTITY = ("Django patch stack", "patch-stack@example.invalid")
 
-# Each setting is one that a user's repository may carry and that would change
-# a tree, a commit id or a patch. The command line wins over every file.
+# What a repository of the user may set and what would change a tree, a status or
+# a log. Settings outside of a repository are shut out by environment(). The
+# command line wins over every file.
 SETTINGS = {
-    "am.threeWay": "false",  # A patch that needs a merge has drifted: say so.
-    "am.keepcr": "false",  # Given explicitly where it is wanted.
-    "apply.ignoreWhitespace": "no",  # That would be fuzz.
-    "apply.whitespace": "nowarn",  # "fix" would change what a patch adds.
-    "commit.gpgSign": "false",  # A signature is part of a commit's id.
     "core.attributesFile": os.devnull,  # Filters and end-of-line rules of the user.
     "core.autocrlf": "false",  # Blobs must be Django's own, byte for byte.
     "core.excludesFile": os.devnull,  # Would hide files from "add" and "status".
@@ -32,21 +28,10 @@ SETTINGS = {
     "core.symlinks": "true",
     "diff.algorithm": "histogram",  # Another one gives other hunks.
     "diff.ignoreSubmodules": "none",
-    "diff.indentHeuristic": "true",
-    "diff.interHunkContext": "0",
-    "diff.mnemonicPrefix": "false",
-    "diff.noprefix": "false",
-    "diff.renames": "false",
-    "diff.suppressBlankEmpty": "false",
     "gc.auto": "0",  # No background process in a throw-away repository.
-    "i18n.commitEncoding": "utf-8",
     "i18n.logOutputEncoding": "utf-8",
-    "init.defaultBranch": "main",
     "log.showSignature": "false",
-    "rerere.enabled": "false",
     "submodule.recurse": "false",
-    "advice.detachedHead": "false",
-    "protocol.file.allow": "always",  # All our fetches are between local folders.
 }
 
 # What an unfinished command leaves in a git folder, and how to end it.

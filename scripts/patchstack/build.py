@@ -21,7 +21,6 @@ AM = (
     "--keep-cr",  # A carriage return in a file is content.
     "--whitespace=nowarn",  # Never repaired, or the tree would not be the patch's.
     "--no-scissors",  # A line of scissors in a message is text.
-    "--no-gpg-sign",
     # With the fixed committer this makes the commit id a function of the patch.
     "--committer-date-is-author-date",
 )
@@ -35,22 +34,8 @@ FORMAT_PATCH = (
     "--binary",
     "--no-signature",  # Would hold the version of git.
     "--no-stat",
-    "--no-numbered",
     "--no-renames",  # A rename shown as one needs a git that agrees on it.
-    "--no-attach",
-    "--no-thread",
-    "--no-cover-letter",
-    "--no-notes",
-    "--no-base",
-    "--no-ext-diff",
-    "--no-textconv",
-    "--no-color",
-    "--diff-algorithm=histogram",
-    "--src-prefix=a/",
-    "--dst-prefix=b/",
-    "--unified=3",
 )
-
 
 # "git apply" says of each file where it fails, that it does, or both.
 _FAILING = re.compile(
