@@ -148,7 +148,7 @@ def apply_into(
     stores = [git, Git(project.base, bare=True)]
     try:
         with tempfile.TemporaryDirectory(prefix="stack-") as folder:
-            work = build.scratch(Path(folder) / "work", stores, head)
+            work = build.scratch(Path(folder) / "work", stores, head, files)
             build.am(work, files, flags)
             git.run("fetch", "--quiet", "--no-tags", str(work.folder), "HEAD")
             src.switch(git, "-b", branch, work.out("rev-parse", "HEAD"))
