@@ -77,20 +77,22 @@ def apply_here(
 
 
 def _keep(git: Git, shown: str, known: list[str], *, save: bool) -> list[str]:
-    """Save on new branches what patches/ lacks, or refuse. Return what to say.
+    """Save on new branches what patches/ lacks. Return what to say.
 
-    ``known`` are the tips of the series as it was and as it will be.
+    ``known`` are the tips of the series as it was and as it will be. Raise
+    StackError for commits of HEAD, unless ``save``.
     """
     refs = ("for-each-ref", "--format=%(refname:short) %(objectname)")
     stack = git.out(*refs, f"refs/heads/{src.BRANCH}").split()[1:]
     saved = [line.split() for line in git.out(*refs, "refs/heads/saved-*").splitlines()]
     beyond = ("--not", *known, *(commit for _, commit in saved))
-    tips = dict.fromkeys([git.out("rev-parse", "HEAD"), *stack])
+    head = git.out("rev-parse", "HEAD")
+    tips = dict.fromkeys([head, *stack])
     lost = [tip for tip in tips if git.out("rev-list", "-1", tip, *beyond)]
-    if lost and not save:
+    if head in lost and not save:
         raise StackError(
             f"{shown} has commits that are not in patches/"
-            f" ({git.out('rev-list', '--count', *lost, *beyond)})",
+            f" ({git.out('rev-list', '--count', head, *beyond)})",
             "./scripts/stack export, or to keep them on a branch and start anew:"
             " ./scripts/stack apply --save",
             WAITING,

@@ -103,15 +103,20 @@ def test_apply_refuses_what_it_must(project: Project) -> None:
 def test_apply_refuses_commits_that_are_not_exported(project: Project) -> None:
     commit(project, "django/cache.py", "line 5", "line five", "Changed the fifth.")
     head = git(project.src, "rev-parse", "HEAD")
-    # Its branch stays behind, and would be overwritten.
-    git(project.src, "checkout", "-q", "--detach", "HEAD~1")
     with pytest.raises(StackError, match=r"not in patches/ \(1\)") as caught:
         verb(apply, project, "--only", "first")
     assert caught.value.code == WAITING
-    verb(apply, project, "--only", "first", "--save")
+    # The branch stays behind, and would be overwritten.
+    git(project.src, "checkout", "-q", "--detach", "HEAD~1")
+    verb(apply, project, "--only", "first")
     assert git(project.src, "rev-parse", "saved-1") == head
+    commit(project, "django/cache.py", "line 5", "line V", "Changed it again.")
+    verb(apply, project, "--save")
+    assert (
+        git(project.src, "log", "-1", "--format=%s", "saved-2") == "Changed it again."
+    )
     verb(apply, project)
-    assert git(project.src, "branch", "--list", "saved-2") == ""
+    assert git(project.src, "branch", "--list", "saved-3") == ""
 
 
 def test_apply_dry_run_changes_nothing(

@@ -199,6 +199,7 @@ def test_an_editor_leaves_no_line_of_git(
     assert parsed.message == message
 
 
+@pytest.mark.slow
 def test_an_interrupted_export_recovers(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

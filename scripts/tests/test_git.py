@@ -1,6 +1,7 @@
 """Upstream, locks, trees and the command line, with real git and processes."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ import pytest
 import stack as cli
 from common.errors import OK, USAGE, WAITING, StackError
 from common.git import Git
-from common.lock import exclusive
+from common.lock import exclusive, undisturbed
 from common.project import Project
 from patchstack import build, trees, upstream
 from tests.conftest import FILES, commit, copy_series, git, make_project, stack, verb
@@ -99,6 +100,19 @@ def test_a_lock_is_not_waited_for_without_end(tmp_path: Path) -> None:
     holder.communicate()
     with exclusive(tmp_path / "lock"), exclusive(tmp_path / "lock"):
         pass
+
+
+def test_a_signal_waits_for_the_end() -> None:
+    ended = []
+
+    def work() -> None:
+        with undisturbed():
+            os.kill(os.getpid(), signal.SIGINT)
+            ended.append(subprocess.run(["sleep", "0.1"], check=True))
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert ended
 
 
 def test_a_tree_in_use_is_not_pruned(
