@@ -69,5 +69,6 @@ def run(args: argparse.Namespace, project: Project) -> int:
         raise StackError("--three-way goes with --into", "./scripts/stack apply --help")
     else:
         lines = apply.apply_here(project, patches, save=args.save, dry_run=args.dry_run)
-    print("\n".join(lines))
+    for line in lines:
+        print(line)
     return OK
