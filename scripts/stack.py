@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import importlib.util
+import os
 import signal
 import sys
 from pathlib import Path
@@ -12,55 +13,39 @@ from common.errors import USAGE, StackError
 from common.git import GitError, require_git
 from common.project import Project
 
-# In the order in which somebody meets them. Imported only when asked for, so
-# that the verbs which need nothing but Python and git run without .venv.
-VERBS = {
-    "setup": "verbs.setup",
-    "fetch": "verbs.fetch",
-    "apply": "patchstack.apply",
-    "status": "verbs.status",
-    "export": "patchstack.export",
-    "diff": "verbs.diff",
-    "lint": "patchstack.lint",
-    "verify": "patchstack.verify",
-    "prove": "patchstack.prove",
-    "test": "verbs.test",
-    "coverage": "verbs.coverage",
-    "overview": "verbs.overview",
-    "bench": "verbs.bench",
-    "load": "verbs.load",
-    "race": "verbs.race",
-    "stress": "verbs.stress",
-    "fuzz": "verbs.fuzz",
-    "oracle": "verbs.oracle",
-    "report": "verbs.report",
-    "db-up": "verbs.db_up",
-    "db-down": "verbs.db_down",
-}
+# In the order in which a user meets them. Imported only when asked for, so that
+# the verbs that need nothing but Python and git run without .venv.
+VERBS = (
+    *("setup", "fetch", "apply", "status", "export", "diff", "lint", "verify"),
+    *("prove", "test", "coverage", "overview", "bench", "load", "race", "stress"),
+    *("fuzz", "oracle", "report", "db-up", "db-down"),
+)
+ELSEWHERE = {verb: f"patchstack.{verb}" for verb in ("lint", "verify", "prove")}
 WITHOUT_GIT = {"setup", "db-up", "db-down"}
 PASSING_ON = {"test"}
 
 
+def module_of(verb: str) -> str:
+    """Return the name of a verb's module."""
+    return ELSEWHERE.get(verb, f"verbs.{verb.replace('-', '_')}")
+
+
 def usage() -> str:
     lines = ["usage: ./scripts/stack VERB [options]", ""]
-    for verb, module in VERBS.items():
-        lines.append(f"  {verb:<10}{_summary(module)}")
-    lines += ["", "./scripts/stack VERB --help explains a verb."]
-    return "\n".join(lines)
-
-
-def _summary(module: str) -> str:
-    """Return the first line of a module's docstring without importing it."""
-    spec = importlib.util.find_spec(module)
-    assert spec is not None
-    assert spec.origin is not None
-    with Path(spec.origin).open(encoding="utf-8") as file:
-        return file.readline().strip().strip('"')
+    for verb in VERBS:
+        # The first line of the docstring, without importing the module.
+        spec = importlib.util.find_spec(module_of(verb))
+        assert spec is not None
+        assert spec.origin is not None
+        with Path(spec.origin).open(encoding="utf-8") as file:
+            summary = file.readline().strip().strip('"')
+        lines.append(f"  {verb:<10}{summary}")
+    return "\n".join([*lines, "", "./scripts/stack VERB --help explains a verb."])
 
 
 def parser(verb: str) -> argparse.ArgumentParser:
     """Return the parser of a verb; its module's docstring is the help screen."""
-    module = importlib.import_module(VERBS[verb])
+    module = importlib.import_module(module_of(verb))
     made = argparse.ArgumentParser(
         prog=f"./scripts/stack {verb}",
         description=module.__doc__,
@@ -70,58 +55,58 @@ def parser(verb: str) -> argparse.ArgumentParser:
     return made
 
 
+def run(words: list[str]) -> int:
+    """Run one verb and return its exit code."""
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if words else USAGE
+    verb = words[0]
+    if verb not in VERBS:
+        raise StackError(
+            f"there is no verb {verb}; known: {', '.join(VERBS)}",
+            "./scripts/stack --help",
+        )
+    if verb not in WITHOUT_GIT:
+        require_git()
+    # What follows "--" is for another program, in the verb that has one.
+    cut = words.index("--") if verb in PASSING_ON and "--" in words else len(words)
+    args = parser(verb).parse_args(words[1:cut])
+    args.rest = words[cut + 1 :]
+    code = importlib.import_module(module_of(verb)).run(args, Project.here())
+    assert isinstance(code, int)
+    return code
+
+
 def _terminate(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb and return the exit code."""
-    words = sys.argv[1:] if argv is None else argv
+    """Run one verb; turn every error that a user can cause into one line."""
     # What must be stopped or removed is so in "finally": make SIGTERM reach it.
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        if not words or words[0] in ("-h", "--help", "help"):
-            print(usage())
-            return 0 if words else USAGE
-        verb = words[0]
-        if verb not in VERBS:
-            raise StackError(
-                f"there is no verb {verb}; known: {', '.join(VERBS)}",
-                "./scripts/stack --help",
-            )
-        if verb not in WITHOUT_GIT:
-            require_git()
-        # What follows "--" is for another program, in the verb that has one.
-        cut = words.index("--") if verb in PASSING_ON and "--" in words else len(words)
-        args = parser(verb).parse_args(words[1:cut])
-        args.rest = words[cut + 1 :]
-        code = importlib.import_module(VERBS[verb]).run(args, Project.here())
-        assert isinstance(code, int)
-        return code
+        return run(sys.argv[1:] if argv is None else argv)
     except StackError as error:
-        print(f"stack: {error}", file=sys.stderr)
-        return error.code
+        facts, code = str(error), error.code
     except GitError as error:
-        print(f"stack: {error}", file=sys.stderr)
-        return USAGE
+        facts, code = str(error), USAGE
+    except BrokenPipeError:
+        # The reader has gone; Python must not fail once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        facts, code = f"{where}{error.strerror or error}", USAGE
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] in (
-            "common",
-            "databases",
-            "suite",
-            "patchstack",
-            "lab",
-            "verbs",
-        ):
+        name = (error.name or "").split(".")[0]
+        if (Path(__file__).parent / name).is_dir():
             raise
-        print(
-            f"stack: {error.name} is not installed here\n  next: ./scripts/stack setup",
-            file=sys.stderr,
-        )
-        return USAGE
+        facts, code = f"{name} is not installed\n  next: ./scripts/stack setup", USAGE
     except KeyboardInterrupt:
-        print("stack: stopped", file=sys.stderr)
-        return 130
+        facts, code = "stopped", 130
+    print(f"stack: {facts}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

@@ -1,22 +1,22 @@
 """Git with everything shut out that could change what it does."""
 
+import atexit
+import functools
+import json
 import os
 import shlex
 import subprocess
+import tempfile
 from pathlib import Path
 
-from common.errors import WAITING, StackError
+from common.errors import WAITING, StackError, few
 
 IDENTITY = ("Django patch stack", "patch-stack@example.invalid")
 
-# Each setting is one that a user's repository may carry and that would change
-# a tree, a commit id or a patch. The command line wins over every file.
+# What a repository of the user may set and what would change a tree, a status or
+# a log. Settings outside of a repository are shut out by environment(). The
+# command line wins over every file.
 SETTINGS = {
-    "am.threeWay": "false",  # A patch that needs a merge has drifted: say so.
-    "am.keepcr": "false",  # Given explicitly where it is wanted.
-    "apply.ignoreWhitespace": "no",  # That would be fuzz.
-    "apply.whitespace": "nowarn",  # "fix" would change what a patch adds.
-    "commit.gpgSign": "false",  # A signature is part of a commit's id.
     "core.attributesFile": os.devnull,  # Filters and end-of-line rules of the user.
     "core.autocrlf": "false",  # Blobs must be Django's own, byte for byte.
     "core.excludesFile": os.devnull,  # Would hide files from "add" and "status".
@@ -28,24 +28,13 @@ SETTINGS = {
     "core.symlinks": "true",
     "diff.algorithm": "histogram",  # Another one gives other hunks.
     "diff.ignoreSubmodules": "none",
-    "diff.indentHeuristic": "true",
-    "diff.interHunkContext": "0",
-    "diff.mnemonicPrefix": "false",
-    "diff.noprefix": "false",
-    "diff.renames": "false",
-    "diff.suppressBlankEmpty": "false",
     "gc.auto": "0",  # No background process in a throw-away repository.
-    "i18n.commitEncoding": "utf-8",
     "i18n.logOutputEncoding": "utf-8",
-    "init.defaultBranch": "main",
     "log.showSignature": "false",
-    "rerere.enabled": "false",
     "submodule.recurse": "false",
-    "advice.detachedHead": "false",
-    "protocol.file.allow": "always",  # All our fetches are between local folders.
 }
 
-# What an interrupted command leaves in a git folder, and how each is ended.
+# What an unfinished command leaves in a git folder, and how to end it.
 UNFINISHED = {
     "rebase-apply": "git am --continue (or --abort)",
     "rebase-merge": "git rebase --continue (or --abort)",
@@ -65,13 +54,41 @@ class GitError(Exception):
         self.stderr = stderr
 
 
+@functools.cache
+def user_config() -> str:
+    """Return a file with the only setting of the user that git is to obey.
+
+    Git takes safe.directory, the folders of other users that it may open, from
+    files alone: not from the command line before 2.38, and never for a child.
+    """
+    trusted = [
+        name
+        for scope in ("--system", "--global")
+        for name in subprocess.run(
+            ["git", "config", scope, "--includes", "-z", "--get-all", "safe.directory"],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout.split("\0")[:-1]
+    ]
+    if not trusted:
+        return os.devnull
+    handle, path = tempfile.mkstemp(prefix="stack-git-")
+    atexit.register(Path(path).unlink, missing_ok=True)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write("[safe]\n")
+        for name in trusted:  # JSON's quotes and escapes are git's as well.
+            file.write(f"\tdirectory = {json.dumps(name, ensure_ascii=False)}\n")
+    return path
+
+
 def environment() -> dict[str, str]:
     """Return the environment for git: the caller's, less what would leak in."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     kept.pop("LANGUAGE", None)
     name, email = IDENTITY
-    kept |= {
-        "GIT_CONFIG_GLOBAL": os.devnull,
+    return kept | {
+        "GIT_CONFIG_GLOBAL": user_config(),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_ATTR_NOSYSTEM": "1",
         "GIT_TERMINAL_PROMPT": "0",
@@ -84,7 +101,6 @@ def environment() -> dict[str, str]:
         "LC_ALL": "C",
         "TZ": "UTC",
     }
-    return kept
 
 
 class Git:
@@ -95,24 +111,27 @@ class Git:
     ) -> None:
         self.folder = folder
         self.dry_run = dry_run
-        self._where = ["--git-dir", str(folder)] if bare else ["-C", str(folder)]
-
-    def command(self, *args: str) -> list[str]:
-        settings = [part for k, v in SETTINGS.items() for part in ("-c", f"{k}={v}")]
-        return ["git", *self._where, *settings, *args]
+        self._where = ["--git-dir" if bare else "-C", str(folder)]
+        self.typed = shlex.join(["git", *self._where])
 
     def run(
-        self, *args: str, stdin: bytes | None = None, env: dict[str, str] | None = None
+        self, *args: str, stdin: bytes = b"", env: dict[str, str] | None = None
     ) -> bytes:
         """Run git and return its standard output. Raise GitError if it fails."""
+        settings = [part for k, v in SETTINGS.items() for part in ("-c", f"{k}={v}")]
         done = subprocess.run(
-            self.command(*args),
+            ["git", *self._where, *settings, *args],
             input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
             env=environment() | (env or {}),
             capture_output=True,
             check=False,
         )
+        if b"detected dubious ownership" in done.stderr:
+            trust = ["git", "config", "--global", "--add", "safe.directory"]
+            raise StackError(
+                f"{self.folder} belongs to another user, and git does not open it",
+                shlex.join([*trust, str(self.folder)]),
+            )
         if done.returncode:
             raise GitError(
                 ["git", *args],
@@ -121,9 +140,11 @@ class Git:
             )
         return done.stdout
 
-    def out(self, *args: str, env: dict[str, str] | None = None) -> str:
-        """Return the standard output as text, without the final newline."""
-        return self.run(*args, env=env).decode().rstrip("\n")
+    def out(
+        self, *args: str, stdin: bytes = b"", env: dict[str, str] | None = None
+    ) -> str:
+        """Return the standard output as text, without the final newlines."""
+        return self.run(*args, stdin=stdin, env=env).decode().rstrip("\n")
 
     def ok(self, *args: str) -> bool:
         """Tell whether the command succeeds."""
@@ -133,17 +154,18 @@ class Git:
             return False
         return True
 
-    def change(self, *args: str, env: dict[str, str] | None = None) -> None:
+    def change(self, *args: str) -> None:
         """Run a command that changes what belongs to the user."""
         if self.dry_run:
-            print(shlex.join(["git", *self._where, *args]))
+            print(f"{self.typed} {shlex.join(args)}")
         else:
-            self.run(*args, env=env)
+            self.run(*args)
 
     def unfinished(self) -> str | None:
-        """Return how to end an interrupted command, or None if there is none."""
-        for name, ending in UNFINISHED.items():
-            path = Path(self.out("rev-parse", "--git-path", name))
+        """Return how to end an unfinished command, or None if there is none."""
+        options = [part for name in UNFINISHED for part in ("--git-path", name)]
+        paths = self.out("rev-parse", *options).splitlines()
+        for path, ending in zip(paths, UNFINISHED.values(), strict=True):
             if (self.folder / path).exists():
                 return ending
         return None
@@ -156,7 +178,7 @@ class Git:
         ).splitlines()
 
     def refuse_unless_clean(self, *, untracked: bool = True) -> None:
-        """Raise StackError if a command is unfinished or something uncommitted."""
+        """Raise StackError for an unfinished command or an uncommitted change."""
         if ending := self.unfinished():
             raise StackError(
                 f"{self.folder} is in the middle of another git command",
@@ -164,18 +186,16 @@ class Git:
                 WAITING,
             )
         if changed := self.dirty(untracked=untracked):
-            names = ", ".join(line[3:] for line in changed[:5])
-            more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+            names = few([line[3:] for line in changed])
             raise StackError(
-                f"{self.folder} has changes that are not committed: {names}{more}",
-                f"git -C {shlex.quote(str(self.folder))} stash --include-untracked"
-                " (or commit them)",
+                f"{self.folder} has changes that are not committed: {names}",
+                f"{self.typed} stash --include-untracked (or commit them)",
                 WAITING,
             )
 
 
 def require_git() -> None:
-    """Raise StackError unless a git that knows our flags is there."""
+    """Raise StackError unless git knows all options and variables used here."""
     try:
         text = subprocess.run(
             ["git", "--version"], capture_output=True, text=True, check=True

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 
 def say(line: str) -> None:
-    """Write one line for a person to standard error, at once."""
+    """Write one line to standard error, at once."""
     print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def step(what: str) -> Iterator[None]:
-    """Say what begins, then how many seconds it took; nothing more if it fails."""
+    """Say what begins, and how many seconds it took unless it fails."""
     say(f"{what} ...")
     began = time.monotonic()
     yield

@@ -1,4 +1,4 @@
-"""Where everything lies, in one place."""
+"""The place of every file and folder."""
 
 import os
 from dataclasses import dataclass
@@ -47,6 +47,11 @@ class Project:
         return self.upstream / "trees"
 
     @property
+    def lock(self) -> Path:
+        """Locked by whoever changes patches/, src, base.git or trees."""
+        return self.upstream / "lock"
+
+    @property
     def venv(self) -> Path:
         return self.root / ".venv"
 
@@ -65,8 +70,5 @@ class Project:
 
     def shown(self, path: Path) -> str:
         """Return ``path`` as a person in the root folder would type it."""
-        return (
-            str(path.relative_to(self.root))
-            if path.is_relative_to(self.root)
-            else str(path)
-        )
+        inside = path.is_relative_to(self.root)
+        return str(path.relative_to(self.root) if inside else path)

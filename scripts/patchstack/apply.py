@@ -1,257 +1,230 @@
-"""Apply the series: to django-upstream/src, or to your own Django clone.
+"""Put the series on django-upstream/src, or on a branch of somebody's own clone."""
 
-Without --into, the series is applied strictly to the pristine base and checked
-out on the branch "stack" of django-upstream/src. What is not exported there is
-never thrown away: the verb refuses, or saves it on a branch with --save.
-
-With --into PATH (make apply DJANGO=PATH), it goes on a new branch of a clone of
-Django 6.1.x or main. The clone must be clean; nothing but the new branch is
-added, and one printed command takes it back. Strict, unless --three-way allows
-git to merge where the code around a change has moved.
-"""
-
-import argparse
 import re
 import shlex
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from common.errors import WAITING, StackError
-from common.git import Git, GitError
-from common.progress import say, step
+from common.errors import WAITING, StackError, few
+from common.git import IDENTITY, Git
+from common.lock import exclusive, undisturbed
+from common.progress import step
 from common.project import Project
 from patchstack import build, series, src, upstream
 
+INTO = "django-patch-stack"
 VERSION = re.compile(r"^VERSION = \((\d+), (\d+), (\d+), ['\"](\w+)['\"]", re.MULTILINE)
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--into", type=Path, metavar="PATH", help="a Django clone of your own"
-    )
-    parser.add_argument(
-        "--branch",
-        default="django-patch-stack",
-        help="with --into: the new branch (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--three-way",
-        action="store_true",
-        help="with --into: merge where context moved",
-    )
-    parser.add_argument(
-        "--save",
-        action="store_true",
-        help="without --into: keep commits that are not exported on a branch saved-N",
-    )
-    parser.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="print the git commands that would change it",
-    )
+def at_hand(project: Project, patches: Sequence[series.Patch]) -> dict[str, Path]:
+    """Return the files of these patches by slug, in order.
 
-
-def run(args: argparse.Namespace, project: Project) -> int:
-    patches = series.load(project)
-    if args.into is not None:
-        return apply_into(project, patches, args)
-    if args.three_way:
-        raise StackError("--three-way goes with --into", "./scripts/stack apply --help")
-    return apply_here(project, patches, save=args.save, dry_run=args.dry_run)
+    A table may come before its patch: a slug without a file is left out unless
+    series.lock knows it. Raise StackError for a file that is lost or not listed.
+    """
+    listed = {patch.slug for patch in series.load(project)}
+    files = series.found(project)
+    locked: set[str] = set()
+    if (project.patches / "series.lock").exists():
+        locked = {entry.slug for entry in series.load_lock(project).patches}
+    problems = [f"{slug} has no file" for slug in sorted(listed & locked - set(files))]
+    strangers = sorted(set(files) - listed)
+    problems += [f"{files[slug].name} is not in series.toml" for slug in strangers]
+    if problems:
+        raise StackError(
+            f"patches/ and series.toml disagree: {few(problems)}",
+            "git status patches/ (then restore the files or the tables)",
+        )
+    return {p.slug: files[p.slug] for p in patches if p.slug in files}
 
 
 def apply_here(
     project: Project,
-    patches: tuple[series.Patch, ...],
+    patches: Sequence[series.Patch],
     *,
     save: bool = False,
     dry_run: bool = False,
-) -> int:
-    """Bring src to the series of patches/; refuse to lose what is there."""
-    files = series.files(project, patches)
-    git = src.own(project)
-    if git is not None:
-        git.dry_run = dry_run
-        git.refuse_unless_clean()
-    with step(f"applying {len(files)} patches"):
-        made = build.build(project, files)
-    tip = made[-1].id if made else upstream.base(project)
-    if git is None:
-        if dry_run:
-            print(
-                f"git clone {project.shown(project.base)} {project.shown(project.src)}"
-            )
-            return 0
-        src.create(project)
-        git = Git(project.src)
-    else:
-        state = src.state(git)
-        if state.head == tip == state.applied:
-            print(f"{project.shown(project.src)} is at the series already: {tip}")
-            return 0
-        if not state.exported and state.head != tip:
-            _keep(git, project, save=save)
-    git.change("fetch", "--quiet", str(project.base), build.BUILT)
-    git.change("checkout", "--quiet", "-B", src.BRANCH, tip)
-    git.change("update-ref", src.BASE, upstream.base(project))
-    git.change("update-ref", src.APPLIED, tip)
-    src.note(git, made, patches)
-    if not dry_run:
-        for patch in patches:
-            print(f"applied {patch.filename}")
-        print(f"{project.shown(project.src)} is on branch {src.BRANCH} at {tip}")
-    return 0
+) -> list[str]:
+    """Bring src to these patches; refuse to lose what is there. Return the report."""
+    with exclusive(project.lock):
+        files = at_hand(project, patches)
+        shown = project.shown(project.src)
+        git = src.own(project)
+        if git is not None:
+            git.dry_run = dry_run
+            git.refuse_unless_clean()
+        digests = src.digests(project, files)
+        with step(f"applying {len(files)} patches"):
+            made = build.build(project, list(files.values()))
+        tip = made[-1].id if made else upstream.base(project)
+        if git is None and dry_run:
+            return [f"git clone {project.shown(project.base)} {shown}"]
+        git = git or src.create(project)
+        head, applied = git.out("rev-parse", "HEAD", src.APPLIED).splitlines()
+        if head == tip == applied and src.seen(git) == digests:
+            return [f"{shown} is at the series already: {tip}"]
+        git.change("fetch", "--quiet", str(project.base), tip)
+        known = [c for c in (applied, tip) if git.ok("cat-file", "-e", c)]
+        kept = _keep(git, shown, known, save=save)
+        with undisturbed():
+            src.switch(git, "-B", src.BRANCH, tip)
+            src.settle(git, tip, dict(zip(files, made, strict=True)), digests)
+    if dry_run:
+        return kept
+    done = [f"applied {file.name}" for file in files.values()]
+    return [*done, f"{shown} is on branch {src.BRANCH} at {tip}", *kept]
 
 
-def _keep(git: Git, project: Project, *, save: bool) -> None:
-    """Save the commits of src that patches/ lacks, or refuse."""
-    shown = project.shown(project.src)
-    count = git.out("rev-list", "--count", f"{src.APPLIED}..HEAD")
-    if not save:
+def _keep(git: Git, shown: str, known: list[str], *, save: bool) -> list[str]:
+    """Save on new branches what patches/ lacks. Return what to say.
+
+    ``known`` are the tips of the series as it was and as it will be. Raise
+    StackError for commits of HEAD, unless ``save``.
+    """
+    refs = ("for-each-ref", "--format=%(refname:short) %(objectname)")
+    stack = git.out(*refs, f"refs/heads/{src.BRANCH}").split()[1:]
+    saved = [line.split() for line in git.out(*refs, "refs/heads/saved-*").splitlines()]
+    beyond = ("--not", *known, *(commit for _, commit in saved))
+    head = git.out("rev-parse", "HEAD")
+    tips = dict.fromkeys([head, *stack])
+    lost = [tip for tip in tips if git.out("rev-list", "-1", tip, *beyond)]
+    if head in lost and not save:
         raise StackError(
-            f"{shown} has commits that are not in patches/ ({count} since the last"
-            " export or apply)",
-            "./scripts/stack export (or, to keep them on a branch and start anew:"
-            " ./scripts/stack apply --save)",
+            f"{shown} has commits that are not in patches/"
+            f" ({git.out('rev-list', '--count', head, *beyond)})",
+            "./scripts/stack export, or to keep them on a branch and start anew:"
+            " ./scripts/stack apply --save",
             WAITING,
         )
-    taken = git.out("for-each-ref", "--format=%(refname:short)", "refs/heads/saved-*")
-    number = 1 + max(
-        (int(n) for n in re.findall(r"^saved-(\d+)$", taken, re.MULTILINE)), default=0
-    )
-    git.change("branch", f"saved-{number}", "HEAD")
-    print(f"kept what was there on branch saved-{number}")
-
-
-def django_version(folder: Path) -> tuple[int, int, str]:
-    """Return (major, minor, "X.Y[.Z] stage") of the clone. Raise StackError."""
-    try:
-        text = (folder / "django" / "__init__.py").read_text(encoding="utf-8")
-    except OSError as error:
-        raise StackError(
-            f"{folder} holds no Django (no django/__init__.py)",
-            "give the top folder of a clone of django/django",
-        ) from error
-    match = VERSION.search(text)
-    if match is None:
-        raise StackError(f"{folder}: django/__init__.py states no VERSION", None)
-    major, minor, micro, stage = match.groups()
-    return int(major), int(minor), f"{major}.{minor}.{micro} {stage}"
+    lines = []
+    last = max((int(re.sub(r"\D", "", name) or 0) for name, _ in saved), default=0)
+    for number, tip in enumerate(lost, last + 1):
+        git.change("branch", f"saved-{number}", tip)
+        lines.append(f"what was there is on branch saved-{number}")
+        # The user's own: in neither series, not even with another parent.
+        own = git.out("rev-list", "--reverse", "--no-merges", tip, *beyond).split()
+        for other in known:
+            options = ("--right-only", "--cherry-pick", f"{other}...{tip}")
+            new = git.out("rev-list", *options).split()
+            own = [commit for commit in own if commit in new]
+        if own:
+            lines.append(f"to take it over: {git.typed} cherry-pick {' '.join(own)}")
+        if any(git.ok("notes", "--ref", src.NOTES, "show", commit) for commit in own):
+            squash = f"{git.typed} rebase -i {src.BASE}"
+            lines.append(f"then squash what changes a patch into it: {squash}")
+    return lines
 
 
 def apply_into(
-    project: Project, patches: tuple[series.Patch, ...], args: argparse.Namespace
-) -> int:
-    """Apply the series on a new branch of somebody's own clone."""
-    clone: Path = args.into.absolute()
-    quoted = shlex.quote(str(clone))
-    git = Git(clone, dry_run=args.dry_run)
-    if not clone.is_dir() or not git.ok("rev-parse", "--verify", "HEAD^{commit}"):
+    project: Project,
+    patches: Sequence[series.Patch],
+    clone: Path,
+    *,
+    branch: str = INTO,
+    three_way: bool = False,
+    only: Sequence[str] = (),
+    dry_run: bool = False,
+) -> list[str]:
+    """Apply the patches on a new branch of somebody's own clone. Return the report.
+
+    ``only`` is what was asked for, to print it in the next command.
+    """
+    git = Git(clone.absolute(), dry_run=dry_run)
+    again = ["./scripts/stack", "apply", "--into", str(git.folder)]
+    again += ["--only", *only] if only else []
+    version = check_clone(project, git)
+    check_branch(git, branch, again)
+    files = list(at_hand(project, patches).values())
+    head, on = (git.out("rev-parse", *w, "HEAD") for w in ([], ["--abbrev-ref"]))
+    back = f"--detach {head}" if on == "HEAD" else shlex.quote(on)
+    new = shlex.quote(branch)
+    undo = f"{git.typed} switch {back} && {git.typed} branch -D {new}"
+    flags = (*build.AM, "--3way") if three_way else build.STRICT
+    if dry_run:
+        git.change("switch", "--create", branch)
+        git.change(*flags, *map(str, files))
+        return []
+    # A merge needs the blobs that the patches name: those of the whole series.
+    build.build(project, list(at_hand(project, series.load(project)).values()))
+    stores = [git, Git(project.base, bare=True)]
+    try:
+        with tempfile.TemporaryDirectory(prefix="stack-") as folder:
+            work = build.scratch(Path(folder) / "work", stores, head, files)
+            build.am(work, files, flags)
+            git.run("fetch", "--quiet", "--no-tags", str(work.folder), "HEAD")
+            src.switch(git, "-b", branch, work.out("rev-parse", "HEAD"))
+    except build.DoesNotApply as error:
+        then = shlex.join([*again, "--branch", branch, "--three-way"])
+        if three_way:
+            tip = build.build(project, files)[-1].id
+            store = shlex.quote(str(project.base.absolute()))
+            then = (
+                f"{git.typed} fetch --no-tags {store} {tip}"
+                f" && {git.typed} switch --create {new}"
+                f" && {git.typed} cherry-pick {upstream.base(project)}..{tip}"
+                f"\n  to undo that: {git.typed} cherry-pick --abort; {undo}"
+            )
+        facts = f"{error.facts} (Django at {head[:12]}); nothing was changed"
+        raise StackError(facts, then, WAITING) from error
+    return [
+        *(f"applied {file.name}" for file in files),
+        f"{git.folder} (Django {version}) is on the new branch {branch}",
+        f"to undo: {undo}",
+    ]
+
+
+def check_clone(project: Project, git: Git) -> str:
+    """Return the version of the Django in a clone.
+
+    Raise StackError unless the series can be applied there.
+    """
+    init = git.folder / "django" / "__init__.py"
+    match = VERSION.search(init.read_text("utf-8") if init.exists() else "")
+    if (
+        match is None
+        or not git.ok("rev-parse", "--verify", "HEAD^{commit}")
+        or not Path(git.out("rev-parse", "--show-toplevel")).samefile(git.folder)
+    ):
         raise StackError(
-            f"{clone} is no git checkout with a commit",
-            f"git clone https://github.com/django/django.git {quoted}",
+            f"{git.folder} is not the top folder of a clone of Django with a commit",
+            "git clone https://github.com/django/django.git, then give that folder",
         )
-    if Path(git.out("rev-parse", "--show-toplevel")).resolve() != clone.resolve():
-        raise StackError(
-            f"{clone} is not the top folder of its checkout",
-            f"./scripts/stack apply --into {git.out('rev-parse', '--show-toplevel')}",
-        )
-    pin = upstream.load_pin(project)
-    wanted = tuple(int(part) for part in pin.version.split(".")[:2])
-    major, minor, version = django_version(clone)
+    major, minor, micro, stage = match.groups()
+    wanted = upstream.load_pin(project).version.split(".")
     # main carries the number of the next feature release; both are let in.
-    if (major, minor) < wanted:
+    if (int(major), int(minor)) < (int(wanted[0]), int(wanted[1])):
+        release = f"{wanted[0]}.{wanted[1]}.x"
         raise StackError(
-            f"{clone} holds Django {version}; the series is for"
-            f" {wanted[0]}.{wanted[1]}.x and main",
-            f"git -C {quoted} switch stable/{wanted[0]}.{wanted[1]}.x",
+            f"{git.folder} holds Django {major}.{minor}.{micro}; the series is for"
+            f" {release} and main",
+            f"{git.typed} switch stable/{release}",
         )
     # Untracked files stay as they are, and git refuses to overwrite one.
     git.refuse_unless_clean(untracked=False)
-    if git.ok("rev-parse", "--verify", f"refs/heads/{args.branch}"):
-        raise StackError(
-            f"{clone} has a branch {args.branch} already",
-            f"git -C {quoted} branch -D {args.branch} (or give --branch NAME)",
-        )
-    if not git.ok("check-ref-format", "--branch", args.branch):
-        raise StackError(f"{args.branch} is no name for a branch", None)
-    files = series.files(project, patches)
-    if args.dry_run:
-        flags = "--3way " if args.three_way else ""
-        print(f"git -C {quoted} switch --create {args.branch}")
-        print(f"git -C {quoted} am {flags}{project.patches}/*.patch")
-        return 0
-    was = git.out("rev-parse", "--abbrev-ref", "HEAD")
-    back = shlex.quote(was) if was != "HEAD" else git.out("rev-parse", "HEAD")
-    made = _try_out(project, git, patches, files, three_way=args.three_way)
-    git.run("branch", args.branch, made[-1].id if made else "HEAD")
-    git.run("checkout", "--quiet", args.branch)
-    for patch in patches:
-        print(f"applied {patch.filename}")
-    print(f"{clone} (Django {version}) is on the new branch {args.branch}")
-    detach = "--detach " if was == "HEAD" else ""
-    print(
-        f"to undo: git -C {quoted} switch {detach}{back}"
-        f" && git -C {quoted} branch -D {args.branch}"
+    return f"{major}.{minor}.{micro} {stage}"
+
+
+def check_branch(git: Git, branch: str, again: Sequence[str]) -> None:
+    """Raise StackError unless the branch can be made.
+
+    A branch whose commits are all from this tool may be removed; any other is
+    the user's, and another name is advised.
+    """
+    if not git.ok("check-ref-format", "--branch", branch):
+        then = shlex.join([*again, "--branch", INTO])
+        raise StackError(f"{branch} is no name for a branch", then)
+    if not git.ok("rev-parse", "--quiet", "--verify", f"refs/heads/{branch}"):
+        return
+    others = (f"--exclude={branch}", "--branches", "--tags", "--remotes")
+    log = git.out("log", "--format=%H %ce", f"refs/heads/{branch}", "--not", *others)
+    unique = [line.split(" ", 1) for line in log.splitlines()]
+    if not unique or any(committer != IDENTITY[1] for _, committer in unique):
+        then = shlex.join([*again, "--branch", f"{branch}-2"])
+        raise StackError(f"{git.folder} has a branch {branch} with other work", then)
+    then = f"{git.typed} branch -D {shlex.quote(branch)}"
+    if git.out("rev-parse", "--abbrev-ref", "HEAD") == branch:
+        then = f"{git.typed} switch --detach {unique[-1][0]}~1 && {then}"
+    raise StackError(
+        f"{git.folder} has the branch {branch} from an earlier apply", then
     )
-    return 0
-
-
-def _try_out(
-    project: Project,
-    git: Git,
-    patches: tuple[series.Patch, ...],
-    files: tuple[Path, ...],
-    *,
-    three_way: bool,
-) -> tuple[build.Commit, ...]:
-    """Apply in a throw-away clone of the clone; bring the commits back if all do."""
-    with tempfile.TemporaryDirectory(prefix="stack-") as folder:
-        work = Git(Path(folder) / "work")
-        git.run(
-            *("clone", "--quiet", "--shared", "--no-checkout", "--template="),
-            *(str(git.folder), str(work.folder)),
-        )
-        head = git.out("rev-parse", "HEAD")
-        work.run("checkout", "--quiet", "--detach", head)
-        flags = build.STRICT
-        if three_way:
-            flags = (*build.AM, "--3way")
-            # A merge needs the blobs that a patch was made from. The series'
-            # own are in the base repository, and patches made anew from it
-            # name them, whatever earlier patches did to the clone's files.
-            made = build.build(project, files)
-            store = Git(project.base, bare=True)
-            alternates = work.folder / ".git" / "objects" / "info" / "alternates"
-            with alternates.open("a", encoding="utf-8") as file:
-                file.write(f"{project.base.absolute() / 'objects'}\n")
-            fresh = Path(folder) / "patches"
-            fresh.mkdir()
-            for commit, patch in zip(made, patches, strict=True):
-                (fresh / patch.filename).write_bytes(
-                    build.format_patch(store, commit.id)
-                )
-            files = tuple(fresh / patch.filename for patch in patches)
-        try:
-            build.am(work, files, flags)
-        except build.DoesNotApply as error:
-            quoted = shlex.quote(str(git.folder))
-            then = (
-                f"merge it by hand: git -C {quoted} am -3 {project.patches}/*.patch"
-                if three_way
-                else f"./scripts/stack apply --into {quoted} --three-way"
-            )
-            say("nothing was changed")
-            raise StackError(
-                f"{error.facts} (Django at {head[:12]})", then, WAITING
-            ) from error
-        done = build.commits(work, head, "HEAD")
-        # Blobs that only the base repository has must come along: fetch copies
-        # what is reachable, alternates or not.
-        try:
-            git.run("fetch", "--quiet", "--no-tags", str(work.folder), "HEAD")
-        except GitError as error:
-            raise StackError(
-                f"the commits could not be fetched: {error}", None
-            ) from error
-    return done

@@ -6,22 +6,8 @@ import email.policy
 import re
 from dataclasses import dataclass
 
-_INDEX = re.compile(rb"^index [0-9a-f]+\.\.[0-9a-f]+", re.MULTILINE)
-_HUNK = re.compile(rb"^@@ -[0-9]+(,[0-9]+)? \+[0-9]+(,[0-9]+)? @@.*$", re.MULTILINE)
 _DIFF = re.compile(rb"^diff --git ", re.MULTILINE)
 _PATHS = re.compile(r"^diff --git a/(?P<old>.+) b/(?P<new>.+)$", re.MULTILINE)
-
-
-def mask(patch: bytes) -> bytes:
-    """Return the patch without what an earlier patch in the series can change.
-
-    Those are the blob ids of ``index`` lines and the positions in ``@@`` lines
-    (the function named behind them included); nothing else.
-
-    >>> mask(b"index 12ab..34cd 100644\\n@@ -1,2 +3,4 @@ def f\\n")
-    b'index  100644\\n@@\\n'
-    """
-    return _HUNK.sub(b"@@", _INDEX.sub(b"index ", patch))
 
 
 @dataclass(frozen=True)

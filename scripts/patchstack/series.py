@@ -195,6 +195,12 @@ def files(project: Project, patches: Sequence[Patch]) -> tuple[Path, ...]:
     return tuple(project.patches / name for name in wanted)
 
 
+def found(project: Project) -> dict[str, Path]:
+    """Return the patch files that exist, by slug, whatever their numbers."""
+    paths = sorted(project.patches.glob("*.patch"))
+    return {path.stem.split("-", 1)[-1]: path for path in paths}
+
+
 def load_lock(project: Project) -> Lock:
     """Return series.lock. Raise StackError if it is missing or malformed."""
     path = project.patches / "series.lock"

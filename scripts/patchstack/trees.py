@@ -1,44 +1,64 @@
 """Git trees as plain folders, for running tests in them."""
 
+import fcntl
 import io
+import os
 import shutil
 import tarfile
-import tempfile
 from pathlib import Path
 
 from common.git import Git
+from common.lock import exclusive
 from common.project import Project
 from patchstack import build, series, upstream
 
-KEEP = 6
+KEEP = 8
+# The folders that this process used last, each with the open file that locks it.
+_in_use: dict[Path, int] = {}
 
 
 def materialise(project: Project, tree: str) -> Path:
-    """Return a folder that holds the tree, making it if it is not there.
+    """Return a folder that holds the tree, making it if it does not exist.
 
-    The folders are named for the trees, so one is never out of date. Only the
-    ``KEEP`` that were used last stay.
+    The folders are named for the trees, so one is never out of date. The ``KEEP``
+    folders that were used last stay, and those that a running process has in use.
     """
     folder = project.trees / tree[:16]
-    if not folder.exists():
-        data = Git(project.base, bare=True).run("archive", "--format=tar", tree)
-        project.trees.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=".new-", dir=project.trees))
-        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-            tar.extractall(fresh, filter="data")
-        fresh.chmod(0o755)
-        fresh.rename(folder)
-        _prune(project.trees, KEEP)
-    else:
+    with exclusive(project.lock):
+        if not folder.exists():
+            data = Git(project.base, bare=True).run("archive", "--format=tar", tree)
+            fresh = project.trees / ".new"
+            shutil.rmtree(fresh, ignore_errors=True)
+            with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+                tar.extractall(fresh, filter="data")
+            fresh.rename(folder)
+            folder.chmod(0o755)
         folder.touch()
+        lock = _in_use.pop(folder, None)
+        if lock is None:
+            lock = os.open(folder, os.O_RDONLY)
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        _in_use[folder] = lock
+        while len(_in_use) > KEEP:
+            os.close(_in_use.pop(next(iter(_in_use))))
+        _prune(project.trees)
     return folder
 
 
-def _prune(trees: Path, keep: int) -> None:
+def _prune(trees: Path) -> None:
     made = (path for path in trees.iterdir() if not path.name.startswith("."))
     oldest_first = sorted(made, key=lambda path: path.stat().st_mtime)
-    for path in oldest_first[:-keep]:
-        shutil.rmtree(path, ignore_errors=True)
+    for path in oldest_first[:-KEEP]:
+        lock = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue  # Another process has it in use.
+        else:
+            # Renamed first: half a tree must not have a tree's name.
+            shutil.rmtree(path.rename(trees / ".new"))
+        finally:
+            os.close(lock)
 
 
 def copied(tree: Path, folder: Path) -> Path:
@@ -67,13 +87,13 @@ def swap_tests(project: Project, tree: str, tests_of: str) -> str:
     to the base repository.
     """
     store = Git(project.base, bare=True)
+    names = ("tests", "js_tests")
 
     def entries(of: str) -> dict[str, str]:
         lines = store.out("ls-tree", "-z", of).split("\0")
         return {line.split("\t", 1)[1]: line for line in lines if line}
 
-    names = ("tests", "js_tests")
-    kept = {k: v for k, v in entries(tree).items() if k not in names}
-    taken = {k: v for k, v in entries(tests_of).items() if k in names}
-    listing = "\0".join((kept | taken).values()) + "\0"
-    return store.run("mktree", "-z", stdin=listing.encode()).decode().strip()
+    merged = {k: v for k, v in entries(tree).items() if k not in names}
+    merged |= {k: v for k, v in entries(tests_of).items() if k in names}
+    listing = "".join(f"{line}\0" for line in merged.values())
+    return store.out("mktree", "-z", stdin=listing.encode())

@@ -16,7 +16,7 @@ from common.errors import FINDINGS, OK
 from common.git import Git, GitError
 from common.progress import step
 from common.project import Project
-from patchstack import build, mail, series, upstream
+from patchstack import build, series, upstream
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -64,9 +64,7 @@ def tree_findings(
                 f"{file.name} gives tree {commit.tree},"
                 f" series.lock says {locked.get(patch.slug)}"
             )
-        elif mail.mask(build.format_patch(store, commit.id)) != mail.mask(
-            file.read_bytes()
-        ):
+        elif build.format_patch(store, commit.id) != file.read_bytes():
             yield f"{file.name} is not what exporting its commit writes"
         try:
             store.run("diff", "--check", parent, commit.id)

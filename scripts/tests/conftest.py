@@ -3,7 +3,9 @@
 import argparse
 import gzip
 import io
+import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,8 @@ import pytest
 from common.errors import USAGE, StackError
 from common.git import environment
 from common.project import Project
-from patchstack import apply, export, series, trees
+from patchstack import series, trees
+from verbs import apply, export
 
 VERSION = 'VERSION = (6, 1, 3, "final", 0)\n'
 # Ten lines, so that a hunk's context does not reach both ends.
@@ -105,6 +108,42 @@ def verb(module: object, project: Project, *words: str) -> int:
     code = module.run(parser.parse_args(words), project)  # type: ignore[attr-defined]
     assert isinstance(code, int)
     return code
+
+
+def told(error: StackError, what: str = "next") -> str:
+    """Return the command that an error names, as it is printed."""
+    lines = str(error).splitlines()
+    return next(line.partition(": ")[2] for line in lines if f"  {what}" in line)
+
+
+def shell(line: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a printed command line as the user would."""
+    env = environment() | {"GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "a@b.org"}
+    return subprocess.run(
+        line, shell=True, env=env, capture_output=True, text=True, check=check
+    )
+
+
+def stack(project: Project, *words: str) -> list[str]:
+    """Return the command that runs ./scripts/stack on a project of a test."""
+    code = (
+        "import sys, stack; from common.project import Project; from pathlib import"
+        " Path; Project.here = classmethod(lambda cls: cls(*map(Path, sys.argv[-2:])));"
+        " sys.exit(stack.main(sys.argv[1:-2]))"
+    )
+    paths = (str(project.root), str(project.cache))
+    return [sys.executable, "-c", code, *words, *paths]
+
+
+def contents(project: Project) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in project.patches.iterdir()}
+
+
+def copy_series(project: Project, root: Path) -> Project:
+    """Return another project with the same series, elsewhere."""
+    other = make_project(root)
+    shutil.copytree(project.patches, other.patches, dirs_exist_ok=True)
+    return other
 
 
 def assert_refused(run: Callable[[Project], object], at: Path, message: str) -> None:

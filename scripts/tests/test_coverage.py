@@ -11,7 +11,7 @@ import pytest
 from common.errors import FINDINGS, OK, USAGE, StackError
 from common.git import Git
 from common.project import Project
-from patchstack import apply, export, series, upstream
+from patchstack import series, upstream
 from suite.owned import Points, blamed, changed, owners, read, united
 from tests.conftest import (
     FILES,
@@ -22,7 +22,7 @@ from tests.conftest import (
     table,
     verb,
 )
-from verbs import coverage
+from verbs import apply, coverage, export
 from verbs.coverage import Ran, cover
 
 BASE = """\

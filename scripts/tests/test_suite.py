@@ -13,14 +13,14 @@ import pytest
 from common.errors import OK, StackError
 from common.project import Project
 from lab.evidence import kept as evidence
-from patchstack import apply, build, export, series
+from patchstack import build, series
 from patchstack.prove import Proof
 from patchstack.table import between
 from suite.baseline import Known, judge, load
 from suite.matrix import Cell
 from suite.run import Run, broken_module, check_labels
 from tests.conftest import FILES, RUNTESTS, commit, make_project, table, verb
-from verbs import test
+from verbs import apply, export, test
 from verbs.overview import terminal
 
 

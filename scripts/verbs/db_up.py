@@ -1,8 +1,9 @@
 """Start private, throw-away database servers and leave them running.
 
 Each listens on 127.0.0.1 only, on a free port, with its data in a temporary
-folder; later verbs use it until ./scripts/stack db-down. Names: postgres,
-postgres18, mariadb, mysql, redis, memcached; without one, all that can be had.
+folder. Later verbs use it until ./scripts/stack db-down. Names: postgres,
+postgres18, mariadb, mysql, redis, memcached. Without a name, every server
+available on this machine is started.
 """
 
 import argparse
@@ -23,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, project: Project) -> int:
     from databases import servers, targets
 
-    # Named servers must come up; without names, what can be had is enough.
+    # Named servers must come up; without names, those available are enough.
     names = args.names or [
         target.name
         for target in targets.targets()

@@ -9,7 +9,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from common.errors import StackError
+from common.errors import OK, StackError
 from common.git import Git
 from common.project import Project
 from patchstack import build, series, src, upstream
@@ -19,40 +19,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("revision", nargs="?", help="such as HEAD~1 or a tag")
 
 
-def _series_at(project: Project, revision: str) -> str:
+def tip_at(project: Project, revision: str) -> str | None:
     """Build the series of another revision of this repository; return its tip."""
     git = Git(project.root)
     if not git.ok("rev-parse", "--verify", f"{revision}^{{commit}}"):
         raise StackError(f"there is no revision {revision} here", "git log --oneline")
     names = git.out("ls-tree", "--name-only", f"{revision}:patches").splitlines()
     with tempfile.TemporaryDirectory(prefix="stack-") as folder:
-        files = []
-        for name in sorted(name for name in names if name.endswith(".patch")):
-            file = Path(folder) / name
-            file.write_bytes(git.run("show", f"{revision}:patches/{name}"))
-            files.append(file)
+        files = [Path(folder) / n for n in sorted(names) if n.endswith(".patch")]
+        for file in files:
+            file.write_bytes(git.run("show", f"{revision}:patches/{file.name}"))
         made = build.build(project, files)
-    return made[-1].id if made else upstream.base(project)
+    return made[-1].id if made else None
 
 
 def run(args: argparse.Namespace, project: Project) -> int:
     base = upstream.base(project)
     made = build.build(project, series.files(project, series.load(project)))
-    new = made[-1].id if made else base
+    here = made[-1].id if made else base
     if args.revision is not None:
-        old, new = _series_at(project, args.revision), new
+        old, new = tip_at(project, args.revision) or base, here
     else:
-        git = src.own(project)
-        if git is None:
-            raise StackError(
-                "django-upstream/src is not there", "./scripts/stack apply"
-            )
-        old, new = new, git.out("rev-parse", "HEAD")
+        old, new = here, src.require(project).out("rev-parse", "HEAD")
         build.fetch_commits(project, project.src, "HEAD")
-    store = Git(project.base, bare=True)
-    if store.ok("diff", "--quiet", old, new) and old == new:
+    if old == new:
         print("no difference")
-        return 0
+        return OK
+    store = Git(project.base, bare=True)
     # Full blob ids and positions are noise here; range-diff leaves them out.
     print(store.out("range-diff", "--no-color", f"{base}..{old}", f"{base}..{new}"))
-    return 0
+    return OK

@@ -9,7 +9,7 @@ commit in django-upstream/base.git depends on the archive and the pin alone.
 import argparse
 from pathlib import Path
 
-from common.errors import StackError
+from common.errors import OK, StackError
 from common.project import Project
 from patchstack import upstream
 
@@ -27,4 +27,4 @@ def run(args: argparse.Namespace, project: Project) -> int:
         upstream.keep(project, upstream.load_pin(project), args.sdist)
     commit = upstream.base(project)
     print(f"base {commit} in {project.shown(project.base)}")
-    return 0
+    return OK

@@ -1,8 +1,10 @@
-"""Show each patch and where it stands, and what is in django-upstream/src.
+"""Show the state of each patch and of django-upstream/src.
 
-state  clean     the file is the one that series.lock knows
-       edited    the file differs from series.lock: run verify
-       unlocked  series.lock does not know it: run export
+clean     the file is the one that series.lock knows
+edited    the file differs from series.lock: run verify
+unlocked  series.lock does not know the file: run export
+planned   series.toml has a table, but there is no file yet
+missing   series.lock knows the patch, but there is no file
 """
 
 import argparse
@@ -10,7 +12,7 @@ import dataclasses
 import json
 from typing import Any
 
-from common.errors import StackError
+from common.errors import OK, StackError
 from common.project import Project
 from patchstack import series, src, upstream
 
@@ -19,65 +21,56 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
-def patch_state(project: Project, patch: series.Patch, lock: series.Lock) -> str:
-    locked = {entry.slug: entry for entry in lock.patches}.get(patch.slug)
-    file = project.patches / patch.filename
-    if not file.exists():
-        return "missing"
+def patch_state(project: Project, slug: str, locked: str | None) -> str:
+    """Return the state of a patch; ``locked`` is its sha256 in series.lock."""
+    file = series.found(project).get(slug)
+    if file is None:
+        return "missing" if locked else "planned"
     if locked is None:
         return "unlocked"
-    return "clean" if series.sha256(file.read_bytes()) == locked.sha256 else "edited"
+    return "clean" if series.sha256(file.read_bytes()) == locked else "edited"
 
 
 def src_state(project: Project) -> dict[str, Any]:
-    """Return what is in src, or what is wrong with it, as plain data."""
+    """Return the state of src, or the fault in it, as plain data."""
     if not project.src.exists():
         return {"state": "absent", "next": "./scripts/stack apply"}
     try:
-        git = src.own(project)
-        assert git is not None
-        state = src.state(git)
+        state = src.state(src.require(project))
     except StackError as error:
         return {"state": "foreign", "why": error.facts, "next": error.then}
-    then = None
+    name, then = "applied", None
     if state.unfinished:
         name, then = "unfinished", state.unfinished
     elif state.dirty:
         name, then = "dirty", "commit or stash there"
     elif not state.exported:
         name, then = "not exported", "./scripts/stack export"
-    else:
-        name = "applied"
     return {"state": name, "head": state.head, "dirty": list(state.dirty), "next": then}
 
 
 def run(args: argparse.Namespace, project: Project) -> int:
-    patches = series.load(project)
-    lock = series.load_lock(project)
+    locked = {entry.slug: entry.sha256 for entry in series.load_lock(project).patches}
+    states = {
+        patch: patch_state(project, patch.slug, locked.get(patch.slug))
+        for patch in series.load(project)
+    }
     pin = upstream.load_pin(project)
-    rows = [
-        dataclasses.asdict(patch)
-        | {"file": patch.filename, "state": patch_state(project, patch, lock)}
-        for patch in patches
-    ]
     here = src_state(project)
     if args.json:
-        print(
-            json.dumps(
-                {"upstream": f"{pin.name} {pin.version}", "patches": rows, "src": here},
-                indent=2,
-            )
-        )
-        return 0
-    print(f"{pin.name} {pin.version}, {len(patches)} patches")
-    width = max((len(patch.filename) for patch in patches), default=0)
-    for row in rows:
-        ticket = f"#{row['ticket']}" if row["ticket"] else ""
-        print(
-            f"  {row['file']:<{width}}  {row['state']:<9}{row['kind']:<9}"
-            f"{row['status']:<10}{ticket}"
-        )
+        rows = [
+            dataclasses.asdict(patch) | {"file": patch.filename, "state": state}
+            for patch, state in states.items()
+        ]
+        data = {"upstream": f"{pin.name} {pin.version}", "patches": rows, "src": here}
+        print(json.dumps(data, indent=2))
+        return OK
+    print(f"{pin.name} {pin.version}, {len(states)} patches")
+    for patch, state in states.items():
+        ticket = f"#{patch.ticket}" if patch.ticket else ""
+        about = f"{state:<9}{patch.kind:<9}{patch.status:<10}{ticket}"
+        print(f"  {patch.filename:<40} {about}".rstrip())
     print(f"{project.shown(project.src)}: {here['state']}")
     if here["next"]:
         print(f"  next: {here['next']}")
-    return 0
+    return OK
