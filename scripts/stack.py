@@ -23,7 +23,7 @@ VERBS = {
     "diff": "verbs.diff",
     "lint": "patchstack.lint",
     "verify": "patchstack.verify",
-    "prove": "patchstack.prove",
+    "prove": "verbs.prove",
     "test": "verbs.test",
     "coverage": "verbs.coverage",
     "overview": "verbs.overview",
