@@ -330,4 +330,3 @@ def not_again(standing: int) -> str:
         " and what series.toml says of it are the same"
         " (./scripts/stack prove --all makes them again)"
     )
-

@@ -3,8 +3,8 @@
 import hashlib
 import re
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class Patch:
     databases: tuple[str, ...] = ()
     red: tuple[str, ...] = ()
     red_modules: tuple[str, ...] = ()
+    red_by_import: tuple[str, ...] = ()
     red_on: tuple[str, ...] = ()
     operations: tuple[str, ...] = ()
     alters: tuple[Altered, ...] = ()
@@ -68,7 +69,7 @@ class Lock:
 
     upstream: str
     base: str
-    patches: tuple[Locked, ...] = field(default=())
+    patches: tuple[Locked, ...] = ()
 
     def dumps(self) -> str:
         lines = [
@@ -77,13 +78,8 @@ class Lock:
             f'base = "{self.base}"',
         ]
         for patch in self.patches:
-            lines += [
-                "",
-                "[[patch]]",
-                f'slug = "{patch.slug}"',
-                f'sha256 = "{patch.sha256}"',
-                f'tree = "{patch.tree}"',
-            ]
+            lines += ["", "[[patch]]"]
+            lines += [f'{key} = "{value}"' for key, value in vars(patch).items()]
         return "\n".join(lines) + "\n"
 
 
@@ -104,44 +100,61 @@ def load_toml(path: Path, project: Project) -> dict[str, Any]:
         ) from error
 
 
-def _patch(number: int, table: dict[str, Any]) -> Patch:
-    """Return the table as a Patch. Raise ValueError with what is wrong in it."""
-    texts = {"slug", "set", "kind", "status", "effect"}
-    lists = {"depends", "tests", "databases", "operations"}
-    lists |= {"red", "red_modules", "red_on"}
-    if missing := (texts | {"tests"}) - table.keys():
+TEXTS = ("slug", "set", "kind", "status", "effect")
+LISTS = (
+    *("depends", "tests", "databases", "operations"),
+    *("red", "red_modules", "red_by_import", "red_on"),
+)
+
+
+def _is_list_of_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _patch(number: int, table: dict[str, Any], before: Collection[str]) -> Patch:
+    """Return the table as a Patch. Raise ValueError with what is wrong in it.
+
+    ``before`` are the slugs of the patches before it.
+    """
+    if missing := {*TEXTS, "tests"} - table.keys():
         raise ValueError(f"has no {', '.join(sorted(missing))}")
-    if unknown := table.keys() - texts - lists - {"ticket", "alters"}:
+    if unknown := table.keys() - {*TEXTS, *LISTS, "ticket", "alters"}:
         raise ValueError(f"has an unknown key {', '.join(sorted(unknown))}")
-    for key in texts:
-        if not isinstance(table[key], str):
-            raise ValueError(f"{key} must be a text")
-    for key in lists & table.keys():
-        if not (
-            isinstance(table[key], list) and all(isinstance(v, str) for v in table[key])
-        ):
-            raise ValueError(f"{key} must be a list of texts")
-    if not SLUG.fullmatch(table["slug"]):
-        raise ValueError("slug must be lower-case words joined by hyphens")
-    if table["kind"] not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}")
-    if table["status"] not in STATUSES:
-        raise ValueError(f"status must be one of {', '.join(STATUSES)}")
-    if not isinstance(table.get("ticket"), int | None):
-        raise ValueError("ticket must be a number")
-    reds = table.get("red", []) + table.get("red_modules", [])
-    if table["kind"] in ("feature", "fix") and not reds:
-        raise ValueError(
-            "a feature or a fix must name in red the tests that fail without it"
-        )
-    values: dict[str, Any] = {key: table[key] for key in texts}
-    values |= {key: tuple(table[key]) for key in lists & table.keys()}
-    return Patch(
-        number=number,
-        ticket=table.get("ticket"),
-        alters=tuple(Altered(a["test"], a["reason"]) for a in table.get("alters", ())),
-        **values,
-    )
+    lists = {key: table.get(key, []) for key in LISTS}
+    alters = tuple(Altered(**entry) for entry in table.get("alters", ()))
+    rules = [
+        *((isinstance(table[key], str), f"{key} must be a text") for key in TEXTS),
+        *(
+            (_is_list_of_texts(value), f"{key} must be a list of texts")
+            for key, value in lists.items()
+        ),
+        (
+            SLUG.fullmatch(str(table["slug"])),
+            "slug must be lower-case words joined by hyphens",
+        ),
+        (table["slug"] not in before, "is listed twice"),
+        (table["kind"] in KINDS, f"kind must be one of {', '.join(KINDS)}"),
+        (table["status"] in STATUSES, f"status must be one of {', '.join(STATUSES)}"),
+        (isinstance(table.get("ticket"), int | None), "ticket must be a number"),
+        (
+            table["kind"] not in ("feature", "fix")
+            or lists["red"]
+            or lists["red_modules"],
+            "a feature or a fix must name in red the tests that fail without it",
+        ),
+        (
+            {*lists["red_by_import"]} <= {*lists["red_modules"]},
+            "red_by_import names a module that is not in red_modules",
+        ),
+    ]
+    for holds, what in rules:
+        if not holds:
+            raise ValueError(what)
+    if later := {*lists["depends"]} - {*before}:
+        raise ValueError(f"depends on {', '.join(sorted(later))}, not before it")
+    values: dict[str, Any] = {key: table[key] for key in TEXTS}
+    values |= {key: tuple(value) for key, value in lists.items()}
+    return Patch(number=number, ticket=table.get("ticket"), alters=alters, **values)
 
 
 def load(project: Project) -> tuple[Patch, ...]:
@@ -151,20 +164,18 @@ def load(project: Project) -> tuple[Patch, ...]:
     patches: list[Patch] = []
     for number, table in enumerate(load_toml(path, project).get("patch", []), 1):
         try:
-            patch = _patch(number, table)
-            if patch.slug in {p.slug for p in patches}:
-                raise ValueError("is listed twice")
-            if later := set(patch.depends) - {p.slug for p in patches}:
-                raise ValueError(
-                    f"depends on {', '.join(sorted(later))}, not before it"
-                )
-        except (ValueError, KeyError, TypeError) as error:
+            patches.append(_patch(number, table, [patch.slug for patch in patches]))
+        except (ValueError, TypeError) as error:
             name = table.get("slug", f"number {number}")
             raise StackError(
                 f"{shown}: patch {name} {error}", f"edit {shown}"
             ) from error
-        patches.append(patch)
     return tuple(patches)
+
+
+def touched(patches: Sequence[Patch]) -> list[str]:
+    """Return the labels of the areas that the patches touch, each once."""
+    return list(dict.fromkeys(label for patch in patches for label in patch.tests))
 
 
 def closure(patches: Sequence[Patch], chosen: Sequence[Patch]) -> tuple[Patch, ...]:
@@ -203,10 +214,7 @@ def load_lock(project: Project) -> Lock:
         return Lock(
             upstream=table["upstream"],
             base=table["base"],
-            patches=tuple(
-                Locked(p["slug"], p["sha256"], p["tree"])
-                for p in table.get("patch", ())
-            ),
+            patches=tuple(Locked(**entry) for entry in table.get("patch", ())),
         )
     except (KeyError, TypeError) as error:
         shown = project.shown(path)
