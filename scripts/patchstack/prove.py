@@ -8,10 +8,11 @@ what series.toml says of it changes; proofs.json keeps it until then.
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from common.errors import StackError
 from common.progress import say
 from common.project import Project
 from patchstack import series, trees, upstream
@@ -131,7 +132,11 @@ def red_findings(
     """
     failed = {*verdict.new}
     by_import = [module for module in patch.red_modules if module in failed]
-    found = [
+    found = []
+    if {*by_import} != {*patch.red_by_import}:
+        cannot = ", ".join(by_import) or "nothing"
+        found.append(f"red_by_import must name what cannot be imported: {cannot}")
+    found += [
         f"{test} does not fail without the patch"
         for test in sorted({*patch.red} - failed)
     ]
@@ -268,15 +273,14 @@ def stands(case: Case, record: Record, names: Iterable[str]) -> bool:
 
 def prove_each(
     project: Project, todo: Iterable[tuple[Case, Sequence[str]]]
-) -> tuple[Record, dict[str, dict[str, str]]]:
-    """Prove each case on one of its databases, and print it.
+) -> Iterator[tuple[str, str, dict[str, Any] | str]]:
+    """Prove each case on one of its databases, and say what it showed.
 
-    Return the proofs and, by patch and database, why one was not run.
+    Yield the patch, the database, and the entry for the record, or why it did not
+    run.
     """
     from databases.targets import Unavailable
 
-    made: Record = {}
-    not_run: dict[str, dict[str, str]] = {}
     for case, names in todo:
         slug = case.patch.slug
         try:
@@ -284,18 +288,23 @@ def prove_each(
         except Unavailable as error:
             say(f"{slug} on {names[-1]}: not run: {error.reason}")
             say(f"  next: {error.command}")
-            not_run.setdefault(slug, {})[names[-1]] = error.reason
+            yield slug, names[-1], error.reason
             continue
+        except StackError as error:
+            proof = Proof(slug, names[-1], (error.facts,), 0, 0)
         say(str(proof))
-        made.setdefault(slug, {})[proof.database] = {
-            "red": proof.red,
-            "by_import": list(proof.by_import),
-            "unmodified": proof.unmodified,
-            "altered": [entry.test for entry in proof.altered],
-            "findings": list(proof.findings),
-            "key": case.key,
-        }
-    return made, not_run
+        yield (
+            slug,
+            proof.database,
+            {
+                "red": proof.red,
+                "by_import": list(proof.by_import),
+                "unmodified": proof.unmodified,
+                "altered": [entry.test for entry in proof.altered],
+                "findings": list(proof.findings),
+                "key": case.key,
+            },
+        )
 
 
 def merged(cases: Iterable[Case], old: Record, new: Record) -> Record:

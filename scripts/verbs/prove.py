@@ -64,14 +64,23 @@ def prove_and_keep(
         for case, where in asked
         if again or not prove.stands(case, record, where)
     ]
-    made, not_run = prove.prove_each(project, todo)
+    made: prove.Record = {}
+    not_run: dict[str, dict[str, str]] = {}
+    try:
+        for slug, name, shown in prove.prove_each(project, todo):
+            if isinstance(shown, str):
+                not_run.setdefault(slug, {})[name] = shown
+            else:
+                made.setdefault(slug, {})[name] = shown
+    finally:
+        # What is proved stays so if the rest is interrupted.
+        if made or not_run:
+            tree = series.load_lock(project).patches[-1].tree[:16]
+            head = evidence.proofs([], not_run, tree, project.root)
+            new = {"patches": prove.merged(cases, record, made)}
+            evidence.keep(head | new, project.results / "proofs.json", project.root)
     if standing := len(asked) - len(todo):
         say(prove.not_again(standing))
-    if todo:
-        tree = series.load_lock(project).patches[-1].tree[:16]
-        head = evidence.proofs([], not_run, tree, project.root)
-        kept = {"patches": prove.merged(cases, record, made)}
-        evidence.keep(head | kept, project.results / "proofs.json", project.root)
     return prove.findings(made)
 
 
