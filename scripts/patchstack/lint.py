@@ -324,8 +324,9 @@ def lint(project: Project, patches: Sequence[series.Patch]) -> list[Finding]:
         folder = Path(at)
         (folder / "flake8.ini").write_text(FLAKE8)
         for name, text in settings.items():
-            path = Path(name.partition(":")[2])
-            (folder / path.name).write_text(text, encoding="utf-8")
+            (folder / Path(name.partition(":")[2]).name).write_text(
+                text, encoding="utf-8"
+            )
         for subject in _subjects(project, patches):
             where = subject.patch.filename.removesuffix(".patch")
             found += [

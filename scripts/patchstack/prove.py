@@ -207,12 +207,7 @@ def prove(project: Project, case: Case, name: str) -> Proof:
         def run(what: str, tree: str, labels: Sequence[str]) -> Cell:
             folder = trees.materialise(project, tree)
             log = project.results / "logs" / patch.slug / f"{name}-{what}.log"
-            # A folder of tests that the patches add is not in upstream.
-            there = [
-                label
-                for label in labels
-                if (folder / "tests" / label.split(".")[0]).is_dir()
-            ]
+            there = series.present(folder, labels, [patch])
             return run_cell(database, folder, f"{patch.slug} {what}", there, log=log)
 
         if (patch.red or patch.red_modules) and patch.is_red_on(name):

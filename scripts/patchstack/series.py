@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import StackError
+from common.progress import say
 from common.project import Project
 
 KINDS = ("feature", "fix", "refactor", "docs", "test")
@@ -176,6 +177,26 @@ def load(project: Project) -> tuple[Patch, ...]:
 def touched(patches: Sequence[Patch]) -> list[str]:
     """Return the labels of the areas that the patches touch, each once."""
     return list(dict.fromkeys(label for patch in patches for label in patch.tests))
+
+
+def present(folder: Path, labels: Sequence[str], patches: Sequence[Patch]) -> list[str]:
+    """Return the labels of tests that the Django in ``folder`` has.
+
+    Leave out, and say, labels of tests that only patches bring; keep labels that
+    are nowhere. StackError if none is left.
+    """
+    brought = {label.split(".")[0] for label in touched(patches)}
+    lacking = [
+        label
+        for label in labels
+        if (top := label.split(".")[0]) in brought
+        and not (folder / "tests" / top).is_dir()
+    ]
+    if lacking and len(lacking) == len(labels):
+        raise StackError(f"only the patches bring these tests: {', '.join(lacking)}")
+    if lacking:
+        say(f"left out, as only the patches bring these tests: {', '.join(lacking)}")
+    return [label for label in labels if label not in lacking]
 
 
 def closure(patches: Sequence[Patch], chosen: Sequence[Patch]) -> tuple[Patch, ...]:
