@@ -64,6 +64,7 @@ def test_rules_of_the_diff() -> None:
     assert "docs-width" in lint.check(subject("S.", wide))
 
 
+@pytest.mark.slow
 def test_tools_find_what_they_are_for(project: Project) -> None:
     bad = "import sys\nimport os\ndef f( ):\n  return 'a'\n"
     commit(project, "tests/cache/tests.py", "import unittest\n", bad, "Tested it.")
@@ -83,6 +84,7 @@ def test_tools_find_what_they_are_for(project: Project) -> None:
     }
 
 
+@pytest.mark.slow
 @settings(
     max_examples=25,
     deadline=None,

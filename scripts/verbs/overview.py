@@ -44,8 +44,12 @@ def apply_or_leave(project: Project, patches: tuple[series.Patch, ...]) -> None:
             )
             return
     apply.apply_here(project, patches)
-    version = upstream.load_pin(project).version
-    print(f"{len(patches)} patches applied to Django {version}", flush=True)
+    pin = upstream.load_pin(project)
+    print(
+        f"{len(patches)} patches applied to {pin.name} {pin.version}:"
+        f" {project.shown(project.src)}",
+        flush=True,
+    )
 
 
 def run(args: argparse.Namespace, project: Project) -> int:
