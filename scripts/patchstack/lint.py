@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,18 +23,6 @@ _IRREGULAR = re.compile(
     "Brought|Built|Bumped|Cut|Did|Gave|Kept|Left|Let|Made|Put|Ran|Read|Rebuilt|Redid"
     "|Rewrote|Sent|Set|Shut|Split|Sped|Stuck|Took|Taught|Told|Undid|Wrote"
 )
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One broken rule: where, which, and what exactly."""
-
-    where: str
-    rule: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.rule}: {self.what}"
 
 
 @dataclass(frozen=True)
@@ -75,117 +63,76 @@ class Subject:
                 yield path, line[1:]
 
 
-type Check = Callable[[Subject], Iterable[str]]
+RULES = {
+    "git-am": "git am ends the message at such a line, and loses what follows",
+    "subject": 'Django: "Fixed #N -- Past tense.", "Refs #N -- …", or a plain sentence',
+    "past-tense": "Django: the subject says what the commit did",
+    "message-width": "Django: 72 columns, so that git log fits in a terminal",
+    "message-body": "Django: the message says why; the diff says what",
+    "ticket": "series.toml and the message must name the same ticket",
+    "author": "upstream credits people, and the tool is not one",
+    "upstream-tests": "they stay unmodified unless series.toml says which and why",
+    "tested": "Django: a change of behavior comes with tests",
+    "documented": "Django: a feature has docs, versionadded and a release note",
+    "docs-width": "Django: docs are wrapped at 79 columns",
+}
 
-# Rule → (why it is one, what it finds).
-RULES: dict[str, tuple[str, Check]] = {}
 
-
-def rule(name: str, reason: str) -> Callable[[Check], Check]:
-    """Register a check of one patch."""
-
-    def register(check: Check) -> Check:
-        RULES[name] = reason, check
-        return check
-
-    return register
-
-
-@rule("git-am", "git am ends the message at such a line, and loses what follows")
-def _(subject: Subject) -> Iterable[str]:
-    for line in subject.mail.body.splitlines():
+def of_message(subject: Subject) -> Iterator[tuple[str, str]]:
+    """Yield (rule, finding) for the message and the author."""
+    title, body, author = (
+        subject.mail.subject,
+        subject.mail.body,
+        subject.mail.author,
+    )
+    for line in body.splitlines():
         if _AM_ENDS.match(line):
-            yield f"the message has the line {line!r}"
-
-
-@rule(
-    "subject",
-    'Django: "Fixed #N -- Past tense.", "Refs #N -- …", or a plain sentence',
-)
-def _(subject: Subject) -> Iterable[str]:
-    if not _SUBJECT.match(subject.mail.subject):
-        yield f"{subject.mail.subject!r} is not of that form"
-
-
-@rule("past-tense", "Django: the subject says what the commit did")
-def _(subject: Subject) -> Iterable[str]:
-    verb = subject.mail.subject.split(" -- ")[-1].split(" ")[0]
+            yield "git-am", f"the message has the line {line!r}"
+    if not _SUBJECT.match(title):
+        yield "subject", f"{title!r} is not of that form"
+    verb = title.split(" -- ")[-1].split(" ")[0]
     if not verb.endswith("ed") and not _IRREGULAR.fullmatch(verb):
-        yield f"{verb!r} is not a verb in the past tense"
-
-
-@rule("message-width", "Django: 72 columns, so that git log fits in a terminal")
-def _(subject: Subject) -> Iterable[str]:
+        yield "past-tense", f"{verb!r} is not a verb in the past tense"
     for line in subject.mail.message.splitlines():
         if len(line) > 72 and " " in line.strip():
-            yield f"{len(line)} columns: {line!r}"
-
-
-@rule("message-body", "Django: the message says why; the diff says what")
-def _(subject: Subject) -> Iterable[str]:
-    if len(subject.mail.body.split()) < 5:
-        yield "there is no body"
-
-
-@rule("ticket", "series.toml and the message must name the same ticket")
-def _(subject: Subject) -> Iterable[str]:
-    named = [int(n) for n in re.findall(r"#(\d+)", subject.mail.subject)]
+            yield "message-width", f"{len(line)} columns: {line!r}"
+    if len(body.split()) < 5:
+        yield "message-body", "there is no body"
+    named = [int(n) for n in re.findall(r"#(\d+)", title)]
     ticket = subject.patch.ticket
     if (ticket is None) != (not named) or (ticket and ticket not in named):
-        yield f"series.toml says {ticket}, the subject {named or 'none'}"
+        yield "ticket", f"series.toml says {ticket}, the subject {named or 'none'}"
+    if not re.fullmatch(r".+ <[^@ ]+@[^@ ]+>", author):
+        yield "author", f"{author!r} is no name with an address"
+    if IDENTITY[1] in author:
+        yield "author", "the author is this tool's own identity"
 
 
-@rule("author", "upstream credits people, and the tool is not one")
-def _(subject: Subject) -> Iterable[str]:
-    if not re.fullmatch(r".+ <[^@ ]+@[^@ ]+>", subject.mail.author):
-        yield f"{subject.mail.author!r} is no name with an address"
-    if IDENTITY[1] in subject.mail.author:
-        yield "the author is this tool's own identity"
-
-
-@rule(
-    "upstream-tests",
-    "upstream's tests stay unmodified unless series.toml says which and why",
-)
-def _(subject: Subject) -> Iterable[str]:
-    if subject.patch.alters:
-        return
+def of_diff(subject: Subject) -> Iterator[tuple[str, str]]:
+    """Yield (rule, finding) for the diff."""
+    patch, paths, added = subject.patch, subject.mail.paths, [*subject.added()]
     for path, text in subject.removed():
         if (
-            path.startswith(("tests/", "js_tests/"))
+            not patch.alters
+            and path.startswith(("tests/", "js_tests/"))
             and text.strip()
             and text in subject.upstream.get(path, "").splitlines()
         ):
-            yield f"{path} loses the line {text.strip()!r}"
-
-
-@rule("tested", "Django: a change of behavior comes with tests")
-def _(subject: Subject) -> Iterable[str]:
-    if subject.patch.kind in ("feature", "fix") and not any(
-        path.startswith("tests/") for path in subject.mail.paths
+            yield "upstream-tests", f"{path} loses the line {text.strip()!r}"
+    if patch.kind in ("feature", "fix") and not any(
+        path.startswith("tests/") for path in paths
     ):
-        yield "nothing in tests/ is touched"
-
-
-@rule(
-    "documented", "Django: a feature comes with docs, versionadded and a release note"
-)
-def _(subject: Subject) -> Iterable[str]:
-    if subject.patch.kind != "feature":
-        return
-    if not any(path.startswith("docs/") for path in subject.mail.paths):
-        yield "nothing in docs/ is touched"
-    if not any(".. version" in text for _, _, text in subject.added()):
-        yield "no versionadded or versionchanged is added"
-    if not subject.release_note:
-        yield f"docs-drafts/release-notes/{subject.patch.slug}.txt is missing"
-
-
-@rule("docs-width", "Django: docs are wrapped at 79 columns")
-def _(subject: Subject) -> Iterable[str]:
-    for path, number, text in subject.added():
+        yield "tested", "nothing in tests/ is touched"
+    if patch.kind == "feature":
+        if not any(path.startswith("docs/") for path in paths):
+            yield "documented", "nothing in docs/ is touched"
+        if not any(".. version" in text for _, _, text in added):
+            yield "documented", "no versionadded or versionchanged is added"
+        if not subject.release_note:
+            yield "documented", f"docs-drafts/release-notes/{patch.slug}.txt is missing"
+    for path, number, text in added:
         if path.startswith("docs/") and len(text) > 79 and " " in text.strip():
-            yield f"{path}:{number} has {len(text)} columns"
+            yield "docs-width", f"{path}:{number} has {len(text)} columns"
 
 
 # Django's own settings; the archive has those of black and isort in
@@ -229,20 +176,12 @@ TOOLS = (
 
 def reasons() -> dict[str, str]:
     """Return rule → why it is one."""
-    return {name: reason for name, (reason, _) in RULES.items()} | {
-        name: reason for name, reason, _, _ in TOOLS
-    }
-
-
-def check(subject: Subject) -> dict[str, list[str]]:
-    """Return rule → what it finds, for each rule that finds something."""
-    found = {name: list(finds(subject)) for name, (_, finds) in RULES.items()}
-    return {name: lines for name, lines in found.items() if lines}
+    return RULES | {name: reason for name, reason, _, _ in TOOLS}
 
 
 def _tool_findings(
     name: str, command: str, folder: Path, files: Sequence[str]
-) -> Iterator[Finding]:
+) -> Iterator[str]:
     """Run a tool in ``folder`` over the files; each is ``<patch>/<path>``."""
     done = subprocess.run(
         [sys.executable, "-m", *command.split(), *files],
@@ -260,80 +199,53 @@ def _tool_findings(
     for line in named or lines[:3]:
         file = next((file for file in files if file in line), "")
         patch = file.split("/", 1)[0]
-        yield Finding(patch or "series", name, line.replace(f"{patch}/", "").strip())
+        what = line.replace(f"{patch}/", "").strip()
+        yield f"{patch or 'series'}: {name}: {what}"
 
 
-def _texts(store: Git, names: Sequence[str]) -> dict[str, str]:
-    """Return the texts of objects such as "COMMIT:PATH"; not of absent ones."""
-    out = store.run(
-        "cat-file", "--batch", stdin="".join(f"{n}\n" for n in names).encode()
-    )
-    texts, at = {}, 0
-    for name in names:
-        head, _, _ = out[at:].partition(b"\n")
-        at += len(head) + 1
+def _texts(project: Project, commit: str, paths: Sequence[str]) -> dict[str, str]:
+    """Return the texts of the files that exist in a commit, by path."""
+    names = "".join(f"{commit}:{path}\n" for path in paths).encode()
+    out = Git(project.base, bare=True).run("cat-file", "--batch", stdin=names)
+    texts = {}
+    for path in paths:
+        head, _, out = out.partition(b"\n")
         if not head.endswith(b" missing"):
             size = int(head.split()[-1])
-            texts[name] = out[at : at + size].decode(errors="replace")
-            at += size + 1
+            texts[path] = out[:size].decode(errors="replace")
+            out = out[size + 1 :]
     return texts
 
 
 def _subjects(project: Project, patches: Sequence[series.Patch]) -> Iterator[Subject]:
     files = series.files(project, series.load(project))
     made = build.build(project, files)
-    store = Git(project.base, bare=True)
     base = upstream.base(project)
-    mails = {p.slug: mail.parse(files[p.number - 1].read_bytes()) for p in patches}
-    texts = _texts(
-        store,
-        [
-            f"{commit}:{path}"
-            for patch in patches
-            for commit in (base, made[patch.number - 1].id)
-            for path in mails[patch.slug].paths
-        ],
-    )
     for patch in patches:
-        taken = mails[patch.slug]
-
-        def at(commit: str, taken: mail.Mail = taken) -> dict[str, str]:
-            return {
-                path: texts[f"{commit}:{path}"]
-                for path in taken.paths
-                if f"{commit}:{path}" in texts
-            }
-
+        taken = mail.parse(files[patch.number - 1].read_bytes())
+        after, before = (
+            _texts(project, commit, taken.paths)
+            for commit in (made[patch.number - 1].id, base)
+        )
         note = project.drafts / "release-notes" / f"{patch.slug}.txt"
-        after = at(made[patch.number - 1].id)
-        yield Subject(patch, taken, after, at(base), note.exists())
+        yield Subject(patch, taken, after, before, note.exists())
 
 
-def lint(project: Project, patches: Sequence[series.Patch]) -> list[Finding]:
+def lint(project: Project, patches: Sequence[series.Patch]) -> list[str]:
     """Return what the rules and the tools find in these patches."""
-    found: list[Finding] = []
+    found: list[str] = []
     names: list[str] = []
-    settings = _texts(
-        Git(project.base, bare=True),
-        [
-            f"{upstream.base(project)}:{path}"
-            for path in ("pyproject.toml", "docs/spelling_wordlist")
-        ],
-    )
+    settings = ("pyproject.toml", "docs/spelling_wordlist")
     with tempfile.TemporaryDirectory(prefix="stack-") as at:
         folder = Path(at)
         (folder / "flake8.ini").write_text(FLAKE8)
-        for name, text in settings.items():
-            (folder / Path(name.partition(":")[2]).name).write_text(
-                text, encoding="utf-8"
-            )
+        base = upstream.base(project)
+        for path, text in _texts(project, base, settings).items():
+            (folder / Path(path).name).write_text(text, encoding="utf-8")
         for subject in _subjects(project, patches):
             where = subject.patch.filename.removesuffix(".patch")
-            found += [
-                Finding(where, name, line)
-                for name, lines in check(subject).items()
-                for line in lines
-            ]
+            broken = [*of_message(subject), *of_diff(subject)]
+            found += [f"{where}: {name}: {what}" for name, what in broken]
             texts = subject.after | {
                 "message.added": subject.mail.message,
                 "lines.added": "\n".join(text for _, _, text in subject.added()),

@@ -5,7 +5,6 @@ depends on, and none besides. So a proof holds until one of those, the patch or
 what series.toml says of it changes; proofs.json keeps it until then.
 """
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -79,6 +78,16 @@ class Proof:
         lines += [f"  changes {each.test}: {each.reason}" for each in self.altered]
         return "\n".join(lines)
 
+    def data(self) -> dict[str, Any]:
+        """Return what the record keeps, but for the key."""
+        return {
+            "red": self.red,
+            "by_import": list(self.by_import),
+            "unmodified": self.unmodified,
+            "altered": [entry.test for entry in self.altered],
+            "findings": list(self.findings),
+        }
+
 
 def classes(tests: Sequence[str]) -> list[str]:
     """Return the labels of the classes that hold the tests.
@@ -103,22 +112,16 @@ def databases(
     return [("sqlite",), *([patch.red_on] if patch.red_on else [])]
 
 
-def cases(
-    project: Project, patches: Sequence[series.Patch], chosen: Sequence[series.Patch]
-) -> list[Case]:
-    """Return the chosen patches with their trees. Raise DoesNotApply."""
+def cases(project: Project, patches: Sequence[series.Patch]) -> list[Case]:
+    """Return the patches of a series with their trees. Raise DoesNotApply."""
     with closures(project, patches) as made:
         return [
             Case(
                 patch,
                 *made.pair(patch),
-                tuple(
-                    entry
-                    for each in series.closure(patches, [patch])
-                    for entry in each.alters
-                ),
+                sum((p.alters for p in series.closure(patches, [patch])), ()),
             )
-            for patch in chosen
+            for patch in patches
         ]
 
 
@@ -232,16 +235,6 @@ def prove(project: Project, case: Case, name: str) -> Proof:
     )
 
 
-def prove_first(project: Project, case: Case, names: Sequence[str]) -> Proof:
-    """Prove on the first database that is available. Raise as prove() for none."""
-    from databases.targets import Unavailable
-
-    for name in names[:-1]:
-        with contextlib.suppress(Unavailable):
-            return prove(project, case, name)
-    return prove(project, case, names[-1])
-
-
 # Patch → database → what its proof showed, and the key that it was proved at.
 type Record = dict[str, dict[str, dict[str, Any]]]
 
@@ -269,7 +262,7 @@ def stands(case: Case, record: Record, names: Iterable[str]) -> bool:
 def prove_each(
     project: Project, todo: Iterable[tuple[Case, Sequence[str]]]
 ) -> Iterator[tuple[str, str, dict[str, Any] | str]]:
-    """Prove each case on one of its databases, and say what it showed.
+    """Prove each case on the first available database, and say what it showed.
 
     Yield the patch, the database, and the entry for the record, or why it did not
     run.
@@ -278,28 +271,21 @@ def prove_each(
 
     for case, names in todo:
         slug = case.patch.slug
-        try:
-            proof = prove_first(project, case, names)
-        except Unavailable as error:
-            say(f"{slug} on {names[-1]}: not run: {error.reason}")
-            say(f"  next: {error.command}")
-            yield slug, names[-1], error.reason
-            continue
-        except StackError as error:
-            proof = Proof(slug, names[-1], (error.facts,), 0, 0)
-        say(str(proof))
-        yield (
-            slug,
-            proof.database,
-            {
-                "red": proof.red,
-                "by_import": list(proof.by_import),
-                "unmodified": proof.unmodified,
-                "altered": [entry.test for entry in proof.altered],
-                "findings": list(proof.findings),
-                "key": case.key,
-            },
-        )
+        for name in names:
+            try:
+                proof = prove(project, case, name)
+            except Unavailable as error:
+                missing = error
+                continue
+            except StackError as error:
+                proof = Proof(slug, name, (error.facts,), 0, 0)
+            say(str(proof))
+            yield slug, name, proof.data() | {"key": case.key}
+            break
+        else:
+            say(f"{slug} on {name}: not run: {missing.reason}")
+            say(f"  next: {missing.command}")
+            yield slug, name, missing.reason
 
 
 def merged(cases: Iterable[Case], old: Record, new: Record) -> Record:
@@ -325,12 +311,3 @@ def findings(record: Record) -> list[str]:
         for name, entry in by.items()
         for line in entry["findings"]
     ]
-
-
-def not_again(standing: int) -> str:
-    """Say why recorded proofs are not made again."""
-    return (
-        f"{standing} proofs stand as recorded: the trees without and with the patch"
-        " and what series.toml says of it are the same"
-        " (./scripts/stack prove --all makes them again)"
-    )

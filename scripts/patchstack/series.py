@@ -4,7 +4,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -101,15 +101,12 @@ def load_toml(path: Path, project: Project) -> dict[str, Any]:
         ) from error
 
 
-TEXTS = ("slug", "set", "kind", "status", "effect")
-LISTS = (
-    *("depends", "tests", "databases", "operations"),
-    *("red", "red_modules", "red_by_import", "red_on"),
-)
-
-
-def _is_list_of_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+# What series.toml must give for each key, from the fields of Patch.
+TYPES = {
+    field.name: (str if field.default is MISSING else list)
+    for field in fields(Patch)
+    if field.name != "number"
+} | {"ticket": int}
 
 
 def _patch(number: int, table: dict[str, Any], before: Collection[str]) -> Patch:
@@ -117,45 +114,42 @@ def _patch(number: int, table: dict[str, Any], before: Collection[str]) -> Patch
 
     ``before`` are the slugs of the patches before it.
     """
-    if missing := {*TEXTS, "tests"} - table.keys():
+    needed = {key for key, type_ in TYPES.items() if type_ is str} | {"tests"}
+    if missing := needed - table.keys():
         raise ValueError(f"has no {', '.join(sorted(missing))}")
-    if unknown := table.keys() - {*TEXTS, *LISTS, "ticket", "alters"}:
+    if unknown := table.keys() - TYPES.keys():
         raise ValueError(f"has an unknown key {', '.join(sorted(unknown))}")
-    lists = {key: table.get(key, []) for key in LISTS}
-    alters = tuple(Altered(**entry) for entry in table.get("alters", ()))
-    rules = [
-        *((isinstance(table[key], str), f"{key} must be a text") for key in TEXTS),
-        *(
-            (_is_list_of_texts(value), f"{key} must be a list of texts")
-            for key, value in lists.items()
+    values: dict[str, Any] = dict(table)
+    for key, value in table.items():
+        if not isinstance(value, TYPES[key]):
+            names = {str: "a text", int: "a number", list: "a list of texts"}
+            raise ValueError(f"{key} must be {names[TYPES[key]]}")
+        if isinstance(value, list):
+            items = [Altered(**each) if key == "alters" else each for each in value]
+            values[key] = tuple(items)
+            if key != "alters" and not all(isinstance(each, str) for each in items):
+                raise ValueError(f"{key} must be a list of texts")
+    patch = Patch(number=number, **values)
+    later = ", ".join(sorted({*patch.depends} - {*before}))
+    needs_red = patch.kind in ("feature", "fix")
+    for holds, what in (
+        (SLUG.fullmatch(patch.slug), "slug must be lower-case words with hyphens"),
+        (patch.slug not in before, "is listed twice"),
+        (patch.kind in KINDS, f"kind must be one of {', '.join(KINDS)}"),
+        (patch.status in STATUSES, f"status must be one of {', '.join(STATUSES)}"),
+        (
+            not needs_red or patch.red or patch.red_modules,
+            "must name in red the tests that fail without a feature or a fix",
         ),
         (
-            SLUG.fullmatch(str(table["slug"])),
-            "slug must be lower-case words joined by hyphens",
-        ),
-        (table["slug"] not in before, "is listed twice"),
-        (table["kind"] in KINDS, f"kind must be one of {', '.join(KINDS)}"),
-        (table["status"] in STATUSES, f"status must be one of {', '.join(STATUSES)}"),
-        (isinstance(table.get("ticket"), int | None), "ticket must be a number"),
-        (
-            table["kind"] not in ("feature", "fix")
-            or lists["red"]
-            or lists["red_modules"],
-            "a feature or a fix must name in red the tests that fail without it",
-        ),
-        (
-            {*lists["red_by_import"]} <= {*lists["red_modules"]},
+            {*patch.red_by_import} <= {*patch.red_modules},
             "red_by_import names a module that is not in red_modules",
         ),
-    ]
-    for holds, what in rules:
+        (not later, f"depends on {later}, not before it"),
+    ):
         if not holds:
             raise ValueError(what)
-    if later := {*lists["depends"]} - {*before}:
-        raise ValueError(f"depends on {', '.join(sorted(later))}, not before it")
-    values: dict[str, Any] = {key: table[key] for key in TEXTS}
-    values |= {key: tuple(value) for key, value in lists.items()}
-    return Patch(number=number, ticket=table.get("ticket"), alters=alters, **values)
+    return patch
 
 
 def load(project: Project) -> tuple[Patch, ...]:

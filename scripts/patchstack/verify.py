@@ -99,5 +99,5 @@ def findings(project: Project, *, with_lint: bool = True) -> list[str]:
         from patchstack import lint
 
         with step("linting them"):
-            found = [str(finding) for finding in lint.lint(project, patches)]
+            found = lint.lint(project, patches)
     return found

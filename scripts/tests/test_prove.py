@@ -170,14 +170,14 @@ def test_a_patch_that_is_not_what_it_says_fails(proved: Project) -> None:
 def test_what_is_proved_stays_if_the_rest_is_interrupted(
     proved: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = prove.prove_first
+    whole = prove.prove
 
-    def interrupted(project: Project, case: prove.Case, names: Any) -> prove.Proof:
+    def interrupted(project: Project, case: prove.Case, name: str) -> prove.Proof:
         if case.patch.slug == "second":
             raise KeyboardInterrupt
-        return whole(project, case, names)
+        return whole(project, case, name)
 
-    monkeypatch.setattr(prove, "prove_first", interrupted)
+    monkeypatch.setattr(prove, "prove", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(verb, proved)
     assert list(entries(proved)) == ["first"]

@@ -50,7 +50,7 @@ def prove_and_keep(
     from lab.evidence import kept as evidence
 
     patches = series.load(project)
-    cases = prove.cases(project, patches, patches)
+    cases = prove.cases(project, patches)
     slugs = [series.find(patches, name).slug for name in names]
     asked = [
         (case, where)
@@ -80,7 +80,11 @@ def prove_and_keep(
             new = {"patches": prove.merged(cases, record, made)}
             evidence.keep(head | new, project.results / "proofs.json", project.root)
     if standing := len(asked) - len(todo):
-        say(prove.not_again(standing))
+        say(
+            f"{standing} proofs stand as recorded: the trees without and with the patch"
+            " and what series.toml says of it are the same"
+            " (./scripts/stack prove --all makes them again)"
+        )
     return prove.findings(made)
 
 
