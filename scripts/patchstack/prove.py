@@ -39,7 +39,8 @@ class Case:
         """Name everything that a proof depends on, except the tool and Python."""
         patch = self.patch
         said = (
-            *(patch.tests, patch.red, patch.red_modules, patch.red_on),
+            *(patch.tests, patch.red, patch.red_modules, patch.red_by_import),
+            patch.red_on,
             [asdict(entry) for entry in self.alters],
         )
         claims = hashlib.sha256(json.dumps(said).encode()).hexdigest()
@@ -71,10 +72,13 @@ class Proof:
         where = f"{self.patch} on {self.database}"
         if self.findings:
             return "\n".join(f"{where}: {line}" for line in self.findings)
-        reds = [f"{self.red} tests red without it"] if self.red else []
+        reds = [f"{self.red} of its tests"] if self.red else []
         reds += [f"all of {module} by import" for module in self.by_import]
-        shown = ", ".join(reds) + ", green with it" if reds else "nothing is red"
-        lines = [f"{where}: {shown}; {self.unmodified} upstream tests pass unmodified"]
+        red = f"red without it: {', '.join(reds)}; green with it"
+        lines = [
+            f"{where}: {red if reds else 'nothing is red'};"
+            f" {self.unmodified} upstream tests pass unmodified"
+        ]
         lines += [f"  changes {each.test}: {each.reason}" for each in self.altered]
         return "\n".join(lines)
 

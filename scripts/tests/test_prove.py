@@ -88,6 +88,7 @@ def test_a_proof_stands_until_something_in_it_changes() -> None:
         replace(case, tree="2" * 40),
         replace(case, without="2" * 40),
         replace(case, patch=replace(PATCH, red=("m.T.a",))),
+        replace(case, patch=replace(PATCH, red_by_import=("m",))),
         replace(case, alters=(series.Altered("m.T.a", "why"),)),
     ):
         assert not prove.stands(other, record, ["sqlite"])
@@ -138,14 +139,16 @@ def test_only_what_changed_is_proved_again(
 ) -> None:
     assert run(verb, proved) == OK
     said = capsys.readouterr().err
-    assert "first on sqlite: 1 tests red without it, green with it; 1 upstream" in said
+    assert (
+        "first on sqlite: red without it: 1 of its tests; green with it; 1 up" in said
+    )
     assert "changes cache.tests.T.old: it looks for line 9" in said
     first = entries(proved)["first"]["sqlite"]
     assert (first["red"], first["by_import"], first["findings"]) == (1, [], [])
     assert run(verb, proved) == OK
     said = capsys.readouterr().err
     assert "2 proofs stand as recorded" in said
-    assert "tests red" not in said
+    assert "red without" not in said
     toml = proved.patches / "series.toml"
     toml.write_text(toml.read_text().replace("it looks for", "it wants"))
     assert run(verb, proved) == OK
