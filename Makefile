@@ -1,29 +1,34 @@
 # Each target is one verb of ./scripts/stack; its --help says more.
 #   make test DB=postgres LABELS="cache" STOCK=1
 #   make apply DJANGO=/path/to/your/clone
+#   make apply ARGS="--only cache-key-check"
 STACK = ./scripts/stack
 
-
-all: setup
+# Applies first, with Python and git alone, and then makes .venv.
+all:
 	$(STACK) overview
 
 setup:
 	$(STACK) setup
 
-test: setup
+lab:
+	$(STACK) setup --lab
+
+test: lab
 	$(STACK) test $(addprefix --db ,$(DB)) $(if $(STOCK),--stock) $(if $(SRC),--src) $(LABELS) $(ARGS)
 
-test-full: setup
+test-full: lab
 	$(STACK) test --full $(addprefix --db ,$(DB)) $(if $(STOCK),--stock) $(ARGS)
 
 apply:
 	$(STACK) apply $(if $(DJANGO),--into "$(DJANGO)") $(ARGS)
 
-bench: setup
+bench: lab
 	$(STACK) bench $(addprefix --db ,$(DB)) $(ARGS)
 
-VERBS = fetch status export diff lint verify prove coverage load race stress fuzz report db-up db-down
-.PHONY: all setup test test-full apply bench $(VERBS)
-lint verify prove coverage load race stress fuzz report db-up: setup
+VERBS = fetch status export diff lint verify prove coverage load race stress fuzz oracle report db-up db-down
+.PHONY: all setup lab test test-full apply bench $(VERBS)
+lint verify prove db-up: setup
+coverage load race stress fuzz oracle report: lab
 $(VERBS):
 	$(STACK) $@ $(ARGS)

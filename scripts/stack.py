@@ -20,14 +20,13 @@ VERBS = (
     *("prove", "test", "coverage", "overview", "bench", "load", "race", "stress"),
     *("fuzz", "oracle", "report", "db-up", "db-down"),
 )
-ELSEWHERE = {verb: f"patchstack.{verb}" for verb in ("lint", "verify", "prove")}
 WITHOUT_GIT = {"setup", "db-up", "db-down"}
 PASSING_ON = {"test"}
 
 
 def module_of(verb: str) -> str:
     """Return the name of a verb's module."""
-    return ELSEWHERE.get(verb, f"verbs.{verb.replace('-', '_')}")
+    return f"verbs.{verb.replace('-', '_')}"
 
 
 def usage() -> str:

@@ -1,54 +1,96 @@
-"""Prove that a patch does what it says: red without it, green with it.
+"""Prove that a patch does what it says, on what it depends on alone.
 
-For each patch, on SQLite, or on each --db:
-  red         its tests/ hunks alone on its parent: exactly the tests that
-              series.toml names in "red" fail, and no test passes of the
-              modules in "red_modules", which may not even be importable
-  green       the whole patch: those tests, and the others of their classes, pass
-  unmodified  upstream's own tests of the touched areas, as upstream has them,
-              pass on the patched Django (known failures of stock left aside)
-A patch of kind refactor, docs or test may have no red. One that series.toml says
-to be red_on some databases only is proved on the first of them that can be had,
-too; on others it has no red.
+Everything here runs on upstream with the patch's closure: the patches that it
+depends on, and none besides. So a proof holds until one of those, the patch or
+what series.toml says of it changes; proofs.json keeps it until then.
 """
 
-import argparse
-import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from common.errors import FINDINGS, OK
+from common.errors import StackError
+from common.progress import say
 from common.project import Project
-from patchstack import build, series, trees, upstream
+from patchstack import series, trees, upstream
+from patchstack.closures import closures
+
+if TYPE_CHECKING:
+    from suite.baseline import Verdict
+    from suite.run import Run
+
+
+@dataclass(frozen=True)
+class Case:
+    """A patch to prove, and the trees of its closure without it and with it.
+
+    ``alters`` are the upstream tests that the closure changes.
+    """
+
+    patch: series.Patch
+    without: str
+    tree: str
+    alters: tuple[series.Altered, ...] = ()
+
+    @property
+    def key(self) -> dict[str, str]:
+        """Name everything that a proof depends on, except the tool and Python."""
+        patch = self.patch
+        said = (
+            *(patch.tests, patch.red, patch.red_modules, patch.red_by_import),
+            patch.red_on,
+            [asdict(entry) for entry in self.alters],
+        )
+        claims = hashlib.sha256(json.dumps(said).encode()).hexdigest()
+        return {
+            "without": self.without[:16],
+            "with": self.tree[:16],
+            "claims": claims[:16],
+        }
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What is wrong with one patch on one database; nothing if it is proved."""
+    """What a proof on one database showed; the patch is proved without findings.
+
+    ``red`` counts the tests that ran and failed without the patch. The modules
+    ``by_import`` cannot even be imported without it. ``altered`` are the upstream
+    tests that fail as series.toml says.
+    """
 
     patch: str
     database: str
     findings: tuple[str, ...]
     red: int
     unmodified: int
+    by_import: tuple[str, ...] = ()
+    altered: tuple[series.Altered, ...] = ()
 
     def __str__(self) -> str:
-        if not self.findings:
-            return (
-                f"{self.patch} on {self.database}: {self.red} tests red without it,"
-                f" green with it; {self.unmodified} upstream tests pass unmodified"
-            )
-        return "\n".join(
-            f"{self.patch} on {self.database}: {line}" for line in self.findings
-        )
+        where = f"{self.patch} on {self.database}"
+        if self.findings:
+            return "\n".join(f"{where}: {line}" for line in self.findings)
+        reds = [f"{self.red} of its tests"] if self.red else []
+        reds += [f"all of {module} by import" for module in self.by_import]
+        red = f"red without it: {', '.join(reds)}; green with it"
+        lines = [
+            f"{where}: {red if reds else 'nothing is red'};"
+            f" {self.unmodified} upstream tests pass unmodified"
+        ]
+        lines += [f"  changes {each.test}: {each.reason}" for each in self.altered]
+        return "\n".join(lines)
 
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("patches", nargs="*", metavar="PATCH", help="default: all")
-    parser.add_argument(
-        "--db", action="append", metavar="NAME", help="default: sqlite; may be repeated"
-    )
+    def data(self) -> dict[str, Any]:
+        """Return what the record keeps, but for the key."""
+        return {
+            "red": self.red,
+            "by_import": list(self.by_import),
+            "unmodified": self.unmodified,
+            "altered": [entry.test for entry in self.altered],
+            "findings": list(self.findings),
+        }
 
 
 def classes(tests: Sequence[str]) -> list[str]:
@@ -65,151 +107,211 @@ def in_modules(test: str, modules: Sequence[str]) -> bool:
     return any(f"{test}.".startswith(f"{module}.") for module in modules)
 
 
-def red_findings(
-    failed: Sequence[str], red: Sequence[str], modules: Sequence[str] = ()
-) -> list[str]:
-    """Say how the failures without the patch differ from what series.toml says."""
-    found = [f"{test} passes without the patch" for test in sorted({*red} - {*failed})]
-    found += [
-        f"{test} fails without the patch and is not in red"
-        for test in sorted({*failed} - {*red})
-        if not in_modules(test, modules)
-    ]
-    return found
-
-
 def databases(
     patch: series.Patch, asked: Sequence[str] | None = None
 ) -> list[tuple[str, ...]]:
-    """Return where to prove a patch: for each proof, names of which one will do."""
+    """Return where to prove a patch. Of each tuple one database is enough."""
     if asked:
         return [(name,) for name in asked]
     return [("sqlite",), *([patch.red_on] if patch.red_on else [])]
 
 
-@dataclass(frozen=True)
-class Trees:
-    """The three trees that a proof needs, and where they lie."""
-
-    red: Path
-    green: Path
-    unmodified: Path
-
-
-def prepare(
-    project: Project, patch: series.Patch, made: Sequence[build.Commit]
-) -> Trees:
-    base = upstream.base_tree(project)
-    tree = made[patch.number - 1].tree
-    parent = made[patch.number - 2].tree if patch.number > 1 else base
-    return Trees(
-        red=trees.materialise(project, trees.swap_tests(project, parent, tree)),
-        green=trees.materialise(project, tree),
-        unmodified=trees.materialise(project, trees.swap_tests(project, tree, base)),
-    )
+def cases(project: Project, patches: Sequence[series.Patch]) -> list[Case]:
+    """Return the patches of a series with their trees. Raise DoesNotApply."""
+    with closures(project, patches) as made:
+        return [
+            Case(
+                patch,
+                *made.pair(patch),
+                sum((p.alters for p in series.closure(patches, [patch])), ()),
+            )
+            for patch in patches
+        ]
 
 
-def prove(
-    project: Project, patch: series.Patch, made: Sequence[build.Commit], name: str
-) -> Proof:
+def red_findings(
+    patch: series.Patch, run: "Run", verdict: "Verdict"
+) -> tuple[list[str], int, list[str]]:
+    """Judge the run without the patch.
+
+    Return what differs from series.toml, how many tests ran and failed, and the
+    modules that cannot be imported.
+    """
+    failed = {*verdict.new}
+    by_import = [module for module in patch.red_modules if module in failed]
+    found = []
+    if {*by_import} != {*patch.red_by_import}:
+        cannot = ", ".join(by_import) or "nothing"
+        found.append(f"red_by_import must name what cannot be imported: {cannot}")
+    found += [
+        f"{test} does not fail without the patch"
+        for test in sorted({*patch.red} - failed)
+    ]
+    found += [
+        f"{test} fails without the patch and is not in red"
+        for test in sorted(failed - {*patch.red})
+        if not in_modules(test, patch.red_modules)
+    ]
+    found += [
+        f"{test} passes without the patch"
+        for test, outcome in run.outcomes.items()
+        if outcome == "ok" and in_modules(test, patch.red_modules)
+    ]
+    ran = {
+        test
+        for test in failed - {*by_import}
+        if test in patch.red or in_modules(test, patch.red_modules)
+    }
+    return found, len(ran), by_import
+
+
+def green_findings(patch: series.Patch, run: "Run", verdict: "Verdict") -> list[str]:
+    """Judge the run with the patch."""
+    passed = {test for test, outcome in run.outcomes.items() if outcome == "ok"}
+    return [
+        *(f"{test} fails with the patch" for test in verdict.new),
+        *(
+            f"{test} did not pass with the patch"
+            for test in sorted({*patch.red} - passed - {*verdict.new})
+        ),
+        *(
+            f"no test of {module} passed with the patch"
+            for module in patch.red_modules
+            if not any(in_modules(test, [module]) for test in passed)
+        ),
+    ]
+
+
+def unmodified_findings(
+    case: Case, run: "Run", verdict: "Verdict", database: str
+) -> list[str]:
+    """Judge the run of upstream's own tests with the patch."""
+    listed = {entry.test for entry in case.alters}
+    found = [
+        f"upstream's own {test} fails" for test in verdict.new if test not in listed
+    ]
+    if database in case.patch.databases:
+        found += [
+            f"series.toml says that it alters {entry.test}, which passes as it is"
+            for entry in case.patch.alters
+            if run.outcomes.get(entry.test) == "ok"
+        ]
+    return found
+
+
+def prove(project: Project, case: Case, name: str) -> Proof:
     """Prove one patch on one database. Raise targets.Unavailable, StackError."""
     from databases.servers import running
     from databases.targets import resolve
-    from suite.baseline import judge, load
-    from suite.matrix import run_cell
+    from suite.matrix import Cell, run_cell
 
-    at = prepare(project, patch, made)
-    logs = project.results / "logs" / patch.slug
-    target = resolve(name)
+    patch = case.patch
+    base = upstream.base_tree(project)
     found: list[str] = []
-    with running(target) as database:
-        known = load(target.family, database.version)
-        red = 0
+    red, by_import = 0, list[str]()
+    with running(resolve(name)) as database:
+
+        def run(what: str, tree: str, labels: Sequence[str]) -> Cell:
+            folder = trees.materialise(project, tree)
+            log = project.results / "logs" / patch.slug / f"{name}-{what}.log"
+            there = series.present(folder, labels, [patch])
+            return run_cell(database, folder, f"{patch.slug} {what}", there, log=log)
+
         if (patch.red or patch.red_modules) and patch.is_red_on(name):
             labels = [*classes(patch.red), *patch.red_modules]
-            cell = run_cell(
-                database, at.red, "without", labels, log=logs / f"{name}-red.log"
-            )
-            found += red_findings(
-                judge(cell.run, known).new, patch.red, patch.red_modules
-            )
-            found += [
-                f"{test} passes without the patch"
-                for test, outcome in cell.run.outcomes.items()
-                if outcome == "ok" and in_modules(test, patch.red_modules)
-            ]
-            cell = run_cell(
-                database, at.green, "with", labels, log=logs / f"{name}-green.log"
-            )
-            found += [f"{test} fails with the patch" for test in cell.verdict.new]
-            ran = {t for t, outcome in cell.run.outcomes.items() if outcome == "ok"}
-            found += [
-                f"{test} did not pass with the patch"
-                for test in sorted({*patch.red} - ran - {*cell.verdict.new})
-            ]
-            of_modules = {t for t in ran if in_modules(t, patch.red_modules)}
-            found += [
-                f"no test of {module} passed with the patch"
-                for module in patch.red_modules
-                if not any(in_modules(test, [module]) for test in of_modules)
-            ]
-            red = len({*patch.red} | of_modules)
-        cell = run_cell(
-            database,
-            at.unmodified,
-            "upstream's tests",
-            # Not those of a folder that the patches add.
-            [
-                label
-                for label in patch.tests
-                if (at.unmodified / "tests" / label).is_dir()
-            ],
-            log=logs / f"{name}-unmodified.log",
-        )
-        altered = {
-            entry.test
-            for earlier in series.load(project)[: patch.number]
-            for entry in earlier.alters
-        }
-        found += [
-            f"upstream's own {test} fails"
-            for test in cell.verdict.new
-            if test not in altered
-        ]
-    return Proof(patch.slug, name, tuple(found), red, cell.passed)
+            without = trees.swap_tests(project, case.without, case.tree)
+            cell = run("without", without, labels)
+            found, red, by_import = red_findings(patch, cell.run, cell.verdict)
+            cell = run("with", case.tree, labels)
+            found += green_findings(patch, cell.run, cell.verdict)
+        unmodified = trees.swap_tests(project, case.tree, base)
+        cell = run("with upstream's tests", unmodified, patch.tests)
+        found += unmodified_findings(case, cell.run, cell.verdict, name)
+    altered = [entry for entry in case.alters if entry.test in cell.verdict.new]
+    return Proof(
+        patch.slug,
+        name,
+        tuple(found),
+        red,
+        cell.passed,
+        tuple(by_import),
+        tuple(altered),
+    )
 
 
-def prove_first(
-    project: Project,
-    patch: series.Patch,
-    made: Sequence[build.Commit],
-    names: Sequence[str],
-) -> Proof:
-    """Prove on the first database that can be had. Raise as prove() for none."""
+# Patch → database → what its proof showed, and the key that it was proved at.
+type Record = dict[str, dict[str, dict[str, Any]]]
+
+
+def recorded(project: Project) -> Record:
+    """Return the proofs on file: those that are committed, and newer ones."""
+    record: Record = {}
+    for folder in (project.drafts / "results", project.results):
+        path = folder / "proofs.json"
+        if path.exists():
+            for slug, by in json.loads(path.read_text("utf-8"))["patches"].items():
+                record.setdefault(slug, {}).update(by)
+    return record
+
+
+def stands(case: Case, record: Record, names: Iterable[str]) -> bool:
+    """Say whether a patch is proved on one of the databases, as it is now."""
+    by = record.get(case.patch.slug, {})
+    return any(
+        name in by and by[name].get("key") == case.key and not by[name]["findings"]
+        for name in names
+    )
+
+
+def prove_each(
+    project: Project, todo: Iterable[tuple[Case, Sequence[str]]]
+) -> Iterator[tuple[str, str, dict[str, Any] | str]]:
+    """Prove each case on the first available database, and say what it showed.
+
+    Yield the patch, the database, and the entry for the record, or why it did not
+    run.
+    """
     from databases.targets import Unavailable
 
-    for name in names[:-1]:
-        with contextlib.suppress(Unavailable):
-            return prove(project, patch, made, name)
-    return prove(project, patch, made, names[-1])
-
-
-def run(args: argparse.Namespace, project: Project) -> int:
-    from databases.targets import Unavailable
-
-    patches = series.load(project)
-    chosen = [series.find(patches, name) for name in args.patches] or patches
-    made = build.build(project, series.files(project, patches))
-    code = OK
-    for patch in chosen:
-        for names in databases(patch, args.db):
+    for case, names in todo:
+        slug = case.patch.slug
+        for name in names:
             try:
-                proof = prove_first(project, patch, made, names)
+                proof = prove(project, case, name)
             except Unavailable as error:
-                print(f"{patch.slug} on {names[-1]}: not run: {error.reason}")
-                print(f"  next: {error.command}")
+                missing = error
                 continue
-            print(proof)
-            if proof.findings:
-                code = FINDINGS
-    return code
+            except StackError as error:
+                proof = Proof(slug, name, (error.facts,), 0, 0)
+            say(str(proof))
+            yield slug, name, proof.data() | {"key": case.key}
+            break
+        else:
+            say(f"{slug} on {name}: not run: {missing.reason}")
+            say(f"  next: {missing.command}")
+            yield slug, name, missing.reason
+
+
+def merged(cases: Iterable[Case], old: Record, new: Record) -> Record:
+    """Return the new proofs and the old ones that still stand, in series order."""
+    record: Record = {}
+    for case in cases:
+        slug = case.patch.slug
+        kept = {
+            name: entry
+            for name, entry in old.get(slug, {}).items()
+            if stands(case, old, [name])
+        }
+        if both := kept | new.get(slug, {}):
+            record[slug] = both
+    return record
+
+
+def findings(record: Record) -> list[str]:
+    """Return one line for each thing that the proofs found wrong."""
+    return [
+        f"prove {slug} on {name}: {line}"
+        for slug, by in record.items()
+        for name, entry in by.items()
+        for line in entry["findings"]
+    ]

@@ -3,12 +3,13 @@
 import hashlib
 import re
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from common.errors import StackError
+from common.progress import say
 from common.project import Project
 
 KINDS = ("feature", "fix", "refactor", "docs", "test")
@@ -40,6 +41,7 @@ class Patch:
     databases: tuple[str, ...] = ()
     red: tuple[str, ...] = ()
     red_modules: tuple[str, ...] = ()
+    red_by_import: tuple[str, ...] = ()
     red_on: tuple[str, ...] = ()
     operations: tuple[str, ...] = ()
     alters: tuple[Altered, ...] = ()
@@ -68,7 +70,7 @@ class Lock:
 
     upstream: str
     base: str
-    patches: tuple[Locked, ...] = field(default=())
+    patches: tuple[Locked, ...] = ()
 
     def dumps(self) -> str:
         lines = [
@@ -77,13 +79,8 @@ class Lock:
             f'base = "{self.base}"',
         ]
         for patch in self.patches:
-            lines += [
-                "",
-                "[[patch]]",
-                f'slug = "{patch.slug}"',
-                f'sha256 = "{patch.sha256}"',
-                f'tree = "{patch.tree}"',
-            ]
+            lines += ["", "[[patch]]"]
+            lines += [f'{key} = "{value}"' for key, value in vars(patch).items()]
         return "\n".join(lines) + "\n"
 
 
@@ -104,44 +101,55 @@ def load_toml(path: Path, project: Project) -> dict[str, Any]:
         ) from error
 
 
-def _patch(number: int, table: dict[str, Any]) -> Patch:
-    """Return the table as a Patch. Raise ValueError with what is wrong in it."""
-    texts = {"slug", "set", "kind", "status", "effect"}
-    lists = {"depends", "tests", "databases", "operations"}
-    lists |= {"red", "red_modules", "red_on"}
-    if missing := (texts | {"tests"}) - table.keys():
+# What series.toml must give for each key, from the fields of Patch.
+TYPES = {
+    field.name: (str if field.default is MISSING else list)
+    for field in fields(Patch)
+    if field.name != "number"
+} | {"ticket": int}
+
+
+def _patch(number: int, table: dict[str, Any], before: Collection[str]) -> Patch:
+    """Return the table as a Patch. Raise ValueError with what is wrong in it.
+
+    ``before`` are the slugs of the patches before it.
+    """
+    needed = {key for key, type_ in TYPES.items() if type_ is str} | {"tests"}
+    if missing := needed - table.keys():
         raise ValueError(f"has no {', '.join(sorted(missing))}")
-    if unknown := table.keys() - texts - lists - {"ticket", "alters"}:
+    if unknown := table.keys() - TYPES.keys():
         raise ValueError(f"has an unknown key {', '.join(sorted(unknown))}")
-    for key in texts:
-        if not isinstance(table[key], str):
-            raise ValueError(f"{key} must be a text")
-    for key in lists & table.keys():
-        if not (
-            isinstance(table[key], list) and all(isinstance(v, str) for v in table[key])
-        ):
-            raise ValueError(f"{key} must be a list of texts")
-    if not SLUG.fullmatch(table["slug"]):
-        raise ValueError("slug must be lower-case words joined by hyphens")
-    if table["kind"] not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}")
-    if table["status"] not in STATUSES:
-        raise ValueError(f"status must be one of {', '.join(STATUSES)}")
-    if not isinstance(table.get("ticket"), int | None):
-        raise ValueError("ticket must be a number")
-    reds = table.get("red", []) + table.get("red_modules", [])
-    if table["kind"] in ("feature", "fix") and not reds:
-        raise ValueError(
-            "a feature or a fix must name in red the tests that fail without it"
-        )
-    values: dict[str, Any] = {key: table[key] for key in texts}
-    values |= {key: tuple(table[key]) for key in lists & table.keys()}
-    return Patch(
-        number=number,
-        ticket=table.get("ticket"),
-        alters=tuple(Altered(a["test"], a["reason"]) for a in table.get("alters", ())),
-        **values,
-    )
+    values: dict[str, Any] = dict(table)
+    for key, value in table.items():
+        if not isinstance(value, TYPES[key]):
+            names = {str: "a text", int: "a number", list: "a list of texts"}
+            raise ValueError(f"{key} must be {names[TYPES[key]]}")
+        if isinstance(value, list):
+            items = [Altered(**each) if key == "alters" else each for each in value]
+            values[key] = tuple(items)
+            if key != "alters" and not all(isinstance(each, str) for each in items):
+                raise ValueError(f"{key} must be a list of texts")
+    patch = Patch(number=number, **values)
+    later = ", ".join(sorted({*patch.depends} - {*before}))
+    needs_red = patch.kind in ("feature", "fix")
+    for holds, what in (
+        (SLUG.fullmatch(patch.slug), "slug must be lower-case words with hyphens"),
+        (patch.slug not in before, "is listed twice"),
+        (patch.kind in KINDS, f"kind must be one of {', '.join(KINDS)}"),
+        (patch.status in STATUSES, f"status must be one of {', '.join(STATUSES)}"),
+        (
+            not needs_red or patch.red or patch.red_modules,
+            "must name in red the tests that fail without a feature or a fix",
+        ),
+        (
+            {*patch.red_by_import} <= {*patch.red_modules},
+            "red_by_import names a module that is not in red_modules",
+        ),
+        (not later, f"depends on {later}, not before it"),
+    ):
+        if not holds:
+            raise ValueError(what)
+    return patch
 
 
 def load(project: Project) -> tuple[Patch, ...]:
@@ -151,20 +159,38 @@ def load(project: Project) -> tuple[Patch, ...]:
     patches: list[Patch] = []
     for number, table in enumerate(load_toml(path, project).get("patch", []), 1):
         try:
-            patch = _patch(number, table)
-            if patch.slug in {p.slug for p in patches}:
-                raise ValueError("is listed twice")
-            if later := set(patch.depends) - {p.slug for p in patches}:
-                raise ValueError(
-                    f"depends on {', '.join(sorted(later))}, not before it"
-                )
-        except (ValueError, KeyError, TypeError) as error:
+            patches.append(_patch(number, table, [patch.slug for patch in patches]))
+        except (ValueError, TypeError) as error:
             name = table.get("slug", f"number {number}")
             raise StackError(
                 f"{shown}: patch {name} {error}", f"edit {shown}"
             ) from error
-        patches.append(patch)
     return tuple(patches)
+
+
+def touched(patches: Sequence[Patch]) -> list[str]:
+    """Return the labels of the areas that the patches touch, each once."""
+    return list(dict.fromkeys(label for patch in patches for label in patch.tests))
+
+
+def present(folder: Path, labels: Sequence[str], patches: Sequence[Patch]) -> list[str]:
+    """Return the labels of tests that the Django in ``folder`` has.
+
+    Leave out, and say, labels of tests that only patches bring; keep labels that
+    are nowhere. StackError if none is left.
+    """
+    brought = {label.split(".")[0] for label in touched(patches)}
+    lacking = [
+        label
+        for label in labels
+        if (top := label.split(".")[0]) in brought
+        and not (folder / "tests" / top).is_dir()
+    ]
+    if lacking and len(lacking) == len(labels):
+        raise StackError(f"only the patches bring these tests: {', '.join(lacking)}")
+    if lacking:
+        say(f"left out, as only the patches bring these tests: {', '.join(lacking)}")
+    return [label for label in labels if label not in lacking]
 
 
 def closure(patches: Sequence[Patch], chosen: Sequence[Patch]) -> tuple[Patch, ...]:
@@ -209,10 +235,7 @@ def load_lock(project: Project) -> Lock:
         return Lock(
             upstream=table["upstream"],
             base=table["base"],
-            patches=tuple(
-                Locked(p["slug"], p["sha256"], p["tree"])
-                for p in table.get("patch", ())
-            ),
+            patches=tuple(Locked(**entry) for entry in table.get("patch", ())),
         )
     except (KeyError, TypeError) as error:
         shown = project.shown(path)

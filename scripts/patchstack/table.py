@@ -1,12 +1,16 @@
 """The table of patches, for the README files and for the terminal."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from common import tables
 from common.errors import StackError
 from common.project import Project
 from patchstack import series
+
+NOT_COUNTED = "\N{EN DASH}"
+HEAD = ("Patch", "What it does", "Tests", "Statements per call (SQLite)")
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,22 @@ Effects = dict[str, list[Effect]]
 
 
 def load_effects(project: Project) -> Effects:
-    """Return what ``report`` measured last, by slug; empty if it never did."""
+    """Return what ``report`` counted last, by slug; empty if it never did."""
     path = project.drafts / "results" / "statements.json"
     if not path.exists():
         return {}
     data = json.loads(path.read_text(encoding="utf-8"))
     return {slug: [Effect(**row) for row in rows] for slug, rows in data.items()}
+
+
+def _tests(patch: series.Patch) -> Iterable[str]:
+    """Yield the areas of a patch, and which tests are red without it."""
+    yield ", ".join(patch.tests)
+    if patch.red:
+        yield f"{len(patch.red)} red without it"
+    for module in patch.red_modules:
+        by_import = ", by import" if module in patch.red_by_import else ""
+        yield f"all of {module} red without it{by_import}"
 
 
 def rows(
@@ -41,40 +55,30 @@ def rows(
         (
             patch.slug,
             patch.effect,
-            "; ".join([", ".join(patch.tests), *_own(patch)]),
-            "; ".join(map(str, effects.get(patch.slug, ()))) or "unchanged",
+            "; ".join(_tests(patch)),
+            "; ".join(map(str, effects.get(patch.slug, ()))) or NOT_COUNTED,
         )
         for patch in patches
     ]
 
 
-def _own(patch: series.Patch) -> list[str]:
-    """Say which tests a patch brings that fail without it."""
-    own = [f"{len(patch.red)} of its own"] if patch.red else []
-    return own + [f"all of {module}" for module in patch.red_modules]
-
-
-HEAD = ("Patch", "What it does", "Tests", "Statements per call (SQLite)")
-
-
 def markdown(
     patches: Sequence[series.Patch], effects: Effects, folder: str = ""
 ) -> str:
-    lines = [f"| {' | '.join(HEAD)} |", "|" + "---|" * len(HEAD)]
-    for patch, (slug, *rest) in zip(patches, rows(patches, effects), strict=True):
-        link = f"[{slug}]({folder}{patch.filename})"
-        lines.append(f"| {' | '.join((link, *rest))} |")
-    return "\n".join(lines) + "\n"
+    linked = [
+        (f"[{slug}]({folder}{patch.filename})", *rest)
+        for patch, (slug, *rest) in zip(patches, rows(patches, effects), strict=True)
+    ]
+    return tables.markdown(HEAD, linked)
 
 
 def patches_readme(patches: Sequence[series.Patch], effects: Effects) -> str:
     """Return the text of patches/README.md."""
-    table = markdown(patches, effects)
     return (
         "# The series\n\n"
         "Written by `./scripts/stack report` and `export` from `series.toml` and the"
-        " measured\nstatement counts. On a checkout of the pinned Django:"
-        " `git am patches/*.patch`.\n\n" + table
+        " counted\nstatements. On a checkout of the pinned Django:"
+        " `git am patches/*.patch`.\n\n" + markdown(patches, effects)
     )
 
 

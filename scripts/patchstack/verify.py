@@ -1,33 +1,19 @@
-"""Check that the series is exactly what was exported, and sound.
+"""Whether the series is exactly what was exported, and sound."""
 
-From the pristine base the patches are applied strictly; the archive, the base
-tree, each file and the tree after each patch are compared with series.lock;
-the commits are exported again and must give the same bytes; every patch is
-linted (--no-lint leaves that out) and "git diff --check" must be silent.
-Exit status: 0 all is well, 1 something differs and is named.
-"""
-
-import argparse
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from common.errors import FINDINGS, OK
 from common.git import Git, GitError
 from common.progress import step
 from common.project import Project
 from patchstack import build, series, upstream
-
-
-def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--no-lint", action="store_true", help="leave out the lint")
+from patchstack.closures import closures
 
 
 def lock_findings(
     project: Project, patches: Sequence[series.Patch], files: Sequence[Path]
 ) -> Iterator[str]:
-    """Yield where the archive, the order or a file is not the locked one."""
+    """Yield where the archive, the order or a file differs from series.lock."""
     lock = series.load_lock(project)
     pinned = upstream.load_pin(project).sha256
     if lock.upstream != pinned:
@@ -47,8 +33,8 @@ def lock_findings(
 def tree_findings(
     project: Project, patches: Sequence[series.Patch], files: Sequence[Path]
 ) -> Iterator[str]:
-    """Yield where applying gives another tree than the locked, or exporting
-    gives other bytes than the file's."""
+    """Yield the patches that give other trees than series.lock says, whose export
+    gives other bytes than the file has, or that add faulty whitespace."""
     locked = {entry.slug: entry.tree for entry in series.load_lock(project).patches}
     try:
         made = build.build(project, files)
@@ -74,6 +60,25 @@ def tree_findings(
         parent = commit.id
 
 
+def closure_findings(
+    project: Project, patches: Sequence[series.Patch]
+) -> Iterator[str]:
+    """Yield the patches that do not apply on what they depend on alone."""
+    with closures(project, patches) as made:
+        for patch in patches:
+            try:
+                made.pair(patch)
+            except build.DoesNotApply as error:
+                if error.file.name != patch.filename:
+                    continue  # The patch that it depends on has its own line.
+                needed = [p.slug for p in series.closure(patches, [patch])[:-1]]
+                on = ", ".join(needed) or "nothing"
+                yield (
+                    f"{error.facts}, on what it depends on alone ({on}): add the patch"
+                    f' with those lines to its "depends" in series.toml'
+                )
+
+
 def findings(project: Project, *, with_lint: bool = True) -> list[str]:
     """Return one line for each thing that is wrong; none if all is well."""
     patches = series.load(project)
@@ -84,23 +89,13 @@ def findings(project: Project, *, with_lint: bool = True) -> list[str]:
             *lock_findings(project, patches, files),
             *tree_findings(project, patches, files),
         ]
+    if not found:
+        with step("applying each on what it depends on alone"):
+            found = list(closure_findings(project, patches))
     if with_lint and not found:
         # Needs Django's linters; the rest needs nothing but Python and git.
         from patchstack import lint
 
         with step("linting them"):
-            found = [str(finding) for finding in lint.lint(project, patches)]
+            found = lint.lint(project, patches)
     return found
-
-
-def run(args: argparse.Namespace, project: Project) -> int:
-    found = findings(project, with_lint=not args.no_lint)
-    count = len(series.load(project))
-    if args.json:
-        print(json.dumps({"ok": not found, "patches": count, "findings": found}))
-        return FINDINGS if found else OK
-    for line in found:
-        print(line)
-    if not found:
-        print(f"{count} patches verified")
-    return FINDINGS if found else OK

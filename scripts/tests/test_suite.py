@@ -13,7 +13,7 @@ import pytest
 from common.errors import OK, StackError
 from common.project import Project
 from lab.evidence import kept as evidence
-from patchstack import build, series
+from patchstack import series
 from patchstack.prove import Proof
 from patchstack.table import between
 from suite.baseline import Known, judge, load
@@ -21,7 +21,6 @@ from suite.matrix import Cell
 from suite.run import Run, broken_module, check_labels
 from tests.conftest import FILES, RUNTESTS, commit, make_project, table, verb
 from verbs import apply, export, test
-from verbs.overview import terminal
 
 
 def run(**outcomes: str) -> Run:
@@ -74,10 +73,6 @@ def test_a_module_that_cannot_be_imported_has_its_path(tmp_path: Path) -> None:
             "upsert.test_query"
         )
     assert broken_module("test_absent", tmp_path, ["upsert.test_absent"]) is None
-
-
-def test_the_table_wraps() -> None:
-    assert terminal([("a b", "c")], (1, 3)) == "a  c\nb"
 
 
 def test_between_replaces_what_is_between() -> None:
@@ -240,17 +235,3 @@ def test_a_file_that_cannot_be_written_hides_nothing(
     said = capsys.readouterr()
     assert "1 passed, 0 failed, 1 skipped" in said.out
     assert "cannot be written" in said.err
-
-
-def test_all_proofs_leave_a_file(running: Project) -> None:
-    patches = series.load(running)
-    made = build.build(running, series.files(running, patches))
-    assert test.prove_all(running, [patches[0]], made, "tree") == [
-        "prove first: cache.tests.T.a passes without the patch",
-        "prove first: cache.tests.U.c passes without the patch",
-        "prove first: cache.tests.U.c did not pass with the patch",
-    ]
-    data = json.loads((running.results / "proofs.json").read_text())
-    assert data["tree"] == "tree"
-    assert data["patches"]["first"]["sqlite"]["red"] == 2
-    assert len(data["patches"]["first"]["sqlite"]["findings"]) == 3

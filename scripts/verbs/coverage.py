@@ -42,8 +42,8 @@ from common.errors import FINDINGS, OK, USAGE, StackError
 from common.git import Git
 from common.progress import say
 from patchstack import build, series, trees, upstream
+from patchstack.series import touched
 from suite.owned import Branch, Owners, Points, Statement, changed, owners, read, united
-from verbs.test import touched
 
 if TYPE_CHECKING:
     from common.project import Project

@@ -1,87 +1,107 @@
 """Show in a few minutes what the series does: the job of plain "make".
 
-Fetches Django, applies and verifies the series, counts the statements of each
-patch's operations, runs upstream's tests of the touched areas and ours on
-SQLite, stock and patched, and ends with one table.
+Fetches Django and applies the series, which needs nothing but Python and git, then
+makes .venv, verifies and lints the series, counts the statements of each
+operation, and runs upstream's tests of the touched areas and ours on SQLite, all
+on stock and patched Django.
 """
 
 import argparse
-import textwrap
-from collections.abc import Sequence
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from common.errors import FINDINGS, OK
 from common.git import Git
-from common.progress import say
+from common.progress import say, step
 from common.project import Project
+from common.tables import wrapped
 from patchstack import apply, series, src, table, trees, upstream, verify
-from verbs import report, test
+from verbs import setup
 
+# Two processors, and stock and patched Django.
+AT_A_TIME = 2
+HEAD = (*table.HEAD[:-1], "Statements per call (recorded)")
 WIDTHS = (24, 40, 26, 30)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """There is nothing to choose."""
+    parser.add_argument(
+        "--measure", action="store_true", help="only the part that needs .venv"
+    )
 
 
-def terminal(rows: Sequence[Sequence[str]], widths: Sequence[int] = WIDTHS) -> str:
-    """Return the rows as text with wrapped columns of these widths."""
-    lines = []
-    for row in rows:
-        cells = [
-            textwrap.wrap(cell, width) or [""]
-            for cell, width in zip(row, widths, strict=True)
-        ]
-        for number in range(max(map(len, cells))):
-            parts = (
-                (cell[number] if number < len(cell) else "").ljust(width)
-                for cell, width in zip(cells, widths, strict=True)
-            )
-            lines.append("  ".join(parts).rstrip())
-    return "\n".join(lines)
-
-
-def _apply(project: Project, patches: tuple[series.Patch, ...]) -> None:
+def apply_or_leave(project: Project, patches: tuple[series.Patch, ...]) -> None:
     """Apply to src, or leave it alone if work is in it that patches/ lacks."""
-    git = Git(project.src)
+    upstream.base(project)
     if project.src.exists() and src.own(project) is not None:
-        state = src.state(git)
+        state = src.state(Git(project.src))
         if state.dirty or state.unfinished or not state.exported:
             say(
                 f"{project.shown(project.src)} has work that is not exported; it stays"
-                " as it is, and what follows is about patches/"
+                " as it is, and the rest is about patches/"
             )
             return
     apply.apply_here(project, patches)
+    pin = upstream.load_pin(project)
+    print(
+        f"{len(patches)} patches applied to {pin.name} {pin.version}:"
+        f" {project.shown(project.src)}",
+        flush=True,
+    )
 
 
 def run(args: argparse.Namespace, project: Project) -> int:
+    if not args.measure:
+        apply_or_leave(project, series.load(project))
+        setup.run(argparse.Namespace(lab=False, again=False), project)
+        # The rest needs what was just installed.
+        python = str(project.venv / "bin" / "python")
+        script = str(project.root / "scripts" / "stack.py")
+        os.execv(python, [python, script, "overview", "--measure"])
+    return measure(project)
+
+
+def measure(project: Project) -> int:
+    """Verify, count and test; print it."""
     from databases.targets import resolve
-    from suite.matrix import NotRun, run_target
+    from lab.bench.statements import mean_statements
+    from suite.matrix import Cell, NotRun, run_target
 
     patches = series.load(project)
-    upstream.base(project)
-    _apply(project, patches)
     if found := verify.findings(project):
         print("\n".join(found))
         return FINDINGS
-    say(f"{len(patches)} patches verified")
-    effects = report.measure(project)
-    say(terminal([table.HEAD, *table.rows(patches, effects)]))
+    print(f"{len(patches)} patches verified", flush=True)
     both = [("stock", trees.stock(project)), ("patched", trees.patched(project))]
-    done = run_target(
-        resolve("sqlite"), both, test.touched(patches), project.results / "logs"
-    )
-    assert not isinstance(done, NotRun)  # SQLite comes with Python.
-    stock, patched = done
-    new = sorted({*patched.verdict.new} | {*stock.verdict.new})
-    print(terminal([table.HEAD, *table.rows(patches, effects)]))
-    print()
-    for cell in done:
+    operations = list(dict.fromkeys(each for p in patches for each in p.operations))
+    labels = series.touched(patches)
+
+    def test(tree: tuple[str, Path]) -> list[Cell] | NotRun:
+        chosen = series.present(tree[1], labels, patches)
+        return run_target(resolve("sqlite"), [tree], chosen, project.results / "logs")
+
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        with step("counting statements"):
+            before, after = pool.map(
+                lambda tree: mean_statements(tree[1], operations), both
+            )
+        print("\nStatements per call on SQLite, stock → patched, counted now:")
+        for name in operations:
+            print(f"  {table.Effect(name, before[name], after[name])}")
+        sys.stdout.flush()
+        done = list(pool.map(test, both))
+    cells = [cell for each in done if not isinstance(each, NotRun) for cell in each]
+    rows = table.rows(patches, table.load_effects(project))
+    print(f"\n{wrapped([HEAD, *rows], WIDTHS)}\n")
+    for cell in cells:
         print(
             f"SQLite {cell.version}, {cell.tree}: {cell.passed} passed,"
             f" {len(cell.verdict.new)} new failures, {cell.skipped} skipped"
         )
+    new = sorted({test for cell in cells for test in cell.verdict.new})
     for name in new:
         print(f"failed: {name}")
-    print("\nnext: make test (every database that can be had), or README.md")
+    print("\nnext: make test (every database available on this machine)")
     return FINDINGS if new else OK

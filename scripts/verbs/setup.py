@@ -1,11 +1,11 @@
-"""Make .venv with the locked dependencies; nothing to do if it is there.
+"""Make .venv with the locked dependencies; nothing to do if it is up to date.
 
-requirements.lock is installed with its hashes checked. What was downloaded is
-kept in the user's cache, so that the next checkout needs no network.
-mysqlclient is built here and needs a compiler and MariaDB's or MySQL's client
-library; without them MariaDB and MySQL are reported as not run. The caches of
-requirements-peers.lock, which the bench compares with, come without the Django
-that they depend on.
+requirements.lock is what the verbs from fetch to test need. --lab adds
+requirements-lab.lock: what bench, load, race, stress, fuzz, coverage, report and
+the tool's own tests need. Hashes are checked. Downloads stay in the user's cache,
+so that the next checkout needs no network. mysqlclient is built here and needs a
+compiler and the client library of MariaDB or MySQL; without it MariaDB and MySQL
+are reported as not run.
 """
 
 import argparse
@@ -19,22 +19,19 @@ from common.errors import OK, StackError
 from common.progress import say, step
 from common.project import Project
 
-LOCKS = ("requirements.lock", "requirements-peers.lock")
-# Built from source, and wanted for two databases only.
-OPTIONAL = ("mysqlclient",)
+MAIN, LAB = "requirements.lock", "requirements-lab.lock"
+# Built from source, and needed for two databases only.
+BUILT = "mysqlclient"
 NOT_BUILT = (
-    "{name} was not built, so MariaDB and MySQL will not run ({why})\n"
+    "mysqlclient was not built, so MariaDB and MySQL will not run ({why})\n"
     "  next: apt-get install gcc pkg-config libmariadb-dev python3-dev"
     " (macOS: brew install mariadb-connector-c pkgconf), then"
     " ./scripts/stack setup --again"
 )
-NOT_FETCHED = (
-    "{name} was not fetched, so the bench will not compare with it ({why})\n"
-    "  next: connect to the network and run ./scripts/stack setup --again"
-)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--lab", action="store_true", help="with the laboratory")
     parser.add_argument("--again", action="store_true", help="make .venv anew")
 
 
@@ -70,22 +67,28 @@ def pip(python: Path, *args: str) -> str | None:
     return (errors or [line for line in lines if line] or ["pip gave no reason"])[0]
 
 
-def install(project: Project, python: Path, wheels: Path) -> None:
-    """Install the locks into the environment of ``python``. Raise StackError."""
-    lock, peers = (
-        blocks((project.root / name).read_text(encoding="utf-8")) for name in LOCKS
-    )
-    optional = {name: lock.pop(name) for name in OPTIONAL if name in lock} | peers
+def install(project: Project, name: str, wheels: Path) -> None:
+    """Install a lock into .venv from ``wheels``, which keeps what is downloaded.
+
+    Raise StackError.
+    """
+    python = project.venv / "bin" / "python"
+    text = (project.root / name).read_text(encoding="utf-8")
+    needed = blocks(text)
+    built = needed.pop(BUILT, None)
     wheels.mkdir(parents=True, exist_ok=True)
-    wanted = wheels / "wanted.txt"
-    wanted.write_text("".join(lock.values()))
-    complete = wheels / "complete"
+    listed = wheels / name
+    listed.write_text("".join(needed.values()), encoding="utf-8")
+    complete = wheels / f"complete-{digest(text)}"
+    # The locks name every dependency: pip need not look for more.
+    locked = ("--no-deps", "--require-hashes", "--requirement", str(listed))
+    here = ("--no-index", "--find-links", str(wheels))
     if not complete.exists():
-        with step("fetching the locked dependencies"):
+        with step(f"fetching {len(needed)} packages of {name}"):
             why = pip(
                 python,
-                *("download", "--require-hashes", "--only-binary", ":all:"),
-                *("--dest", str(wheels), "--requirement", str(wanted)),
+                *("download", "--only-binary", ":all:", "--dest", str(wheels)),
+                *locked,
             )
         if why:
             raise StackError(
@@ -93,39 +96,37 @@ def install(project: Project, python: Path, wheels: Path) -> None:
                 "connect to the network and run ./scripts/stack setup",
             )
         complete.touch()
-    here = ("--no-index", "--find-links", str(wheels))
     with step("installing them"):
-        why = pip(
-            python, "install", *here, "--require-hashes", "--requirement", str(wanted)
-        )
+        why = pip(python, "install", *here, *locked)
     if why:
         shutil.rmtree(wheels)
         raise StackError(
             f"the dependencies could not be installed: {why}", "./scripts/stack setup"
         )
-    for name, text in optional.items():
-        wanted = wheels / f"{name}.txt"
-        wanted.write_text(text)
-        if not list(wheels.glob(f"{name.replace('-', '_')}-*.whl")):
-            with step(f"{'fetching' if name in peers else 'building'} {name}"):
-                why = pip(
-                    python,
-                    *("wheel", "--require-hashes", "--no-deps"),
-                    *("--wheel-dir", str(wheels), "--requirement", str(wanted)),
-                )
-            if why:
-                text = NOT_FETCHED if name in peers else NOT_BUILT
-                say(text.format(name=name, why=why))
-                continue
-        pip(python, "install", *here, "--no-deps", name)
+    if built:
+        build(python, built, wheels, here)
 
 
-def run(args: argparse.Namespace, project: Project) -> int:
-    stamp = project.venv / "installed-from"
-    locks = b"".join((project.root / name).read_bytes() for name in LOCKS)
-    wanted = hashlib.sha256(locks).hexdigest()
-    if not args.again and stamp.exists() and stamp.read_text() == wanted:
-        return OK
+def build(python: Path, block: str, wheels: Path, here: tuple[str, ...]) -> None:
+    """Build the package of a block, unless its wheel is kept, and install it."""
+    release = block.split()[0]
+    if not list(wheels.glob(f"{release.replace('==', '-')}-*.whl")):
+        listed = wheels / f"{BUILT}.txt"
+        listed.write_text(block, encoding="utf-8")
+        with step(f"building {BUILT}"):
+            why = pip(
+                python,
+                *("wheel", "--require-hashes", "--no-deps"),
+                *("--wheel-dir", str(wheels), "--requirement", str(listed)),
+            )
+        if why:
+            say(NOT_BUILT.format(why=why))
+            return
+    pip(python, "install", *here, "--no-deps", release)
+
+
+def make_venv(project: Project) -> None:
+    """Make .venv with nothing in it. Raise StackError."""
     began = sys.executable
     if Path(sys.prefix).resolve() == project.venv.resolve():
         # Made anew with the Python that made it, not with itself.
@@ -145,8 +146,22 @@ def run(args: argparse.Namespace, project: Project) -> int:
             f"{began} cannot make a virtual environment",
             f"apt-get install {name}-venv, or set PYTHON to another Python",
         )
-    tag = f"cp{sys.version_info.major}{sys.version_info.minor}-{sys.platform}"
-    wheels = project.cache / "wheels" / f"{wanted[:16]}-{tag}"
-    install(project, project.venv / "bin" / "python", wheels)
-    stamp.write_text(wanted)
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def run(args: argparse.Namespace, project: Project) -> int:
+    python = f"cp{sys.version_info.major}{sys.version_info.minor}-{sys.platform}"
+    wheels = project.cache / "wheels" / python
+    for name in (MAIN, LAB) if args.lab else (MAIN,):
+        stamp = project.venv / f"installed-{name}"
+        now = digest((project.root / name).read_text(encoding="utf-8"))
+        if stamp.exists() and stamp.read_text() == now and not args.again:
+            continue
+        if name == MAIN:
+            make_venv(project)
+        install(project, name, wheels)
+        stamp.write_text(now)
     return OK

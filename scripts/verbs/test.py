@@ -1,23 +1,24 @@
 """Run tests: everything, or Django's runtests.py on the databases you name.
 
-Without arguments: the tool's own tests; verify; prove for every patch on
-SQLite; upstream's tests of the touched areas, with ours, on every database that
-can be had; and whether the tables in the README files are true. Databases that
-cannot be had are listed as "not run" with the command that would change it.
+Without arguments: verify; the tool's own tests, quick ones first; prove, for
+each patch whose proof is not recorded; whether the tables in the README files are
+true; and Django's tests of the areas that the patches touch, with ours, on every
+database available on this machine. The others are listed as "not run" with the
+command that changes it.
 
 With --db, labels or any other option: Django's runtests.py with the labels
 (default: the areas that the patches touch; --full: all), on the patched Django
 of patches/, or --stock, or --src: the files of django-upstream/src as they are.
-What follows "--" goes to runtests.py as it is. --db oracle climbs a ladder of
-checks, of which a server is the last: see ./scripts/stack oracle --help.
+Labels of tests that only the patches bring are left out with --stock. What follows
+"--" goes to runtests.py as it is. --db oracle climbs a ladder of checks that ends
+with a server: see ./scripts/stack oracle --help.
 
 Failures that stock Django has on a database too are listed with their reasons
-in scripts/suite/baseline/; everything else is news, and exit status 1. Status 2:
-no database that was asked for could be had, so nothing ran.
+in scripts/suite/baseline/; every other failure gives exit status 1. Status 2: no
+named database was available, so nothing ran.
 
-What patches/ showed with the default labels, and with nothing after "--", is
-kept in results/tests-PYTHON-DATABASE.json, and the proofs of a run without
-arguments in results/proofs.json.
+A run of patches/ with the default labels, and with nothing after "--", leaves
+results/tests-PYTHON-DATABASE.json, and new proofs go to results/proofs.json.
 
   ./scripts/stack test --db postgres cache.tests.DBCacheTests -- --debug-sql
   make test DB=mariadb LABELS="cache bulk_create" STOCK=1
@@ -25,33 +26,35 @@ arguments in results/proofs.json.
 
 import argparse
 import json
-import subprocess
-import sys
-import tempfile
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.errors import FINDINGS, OK, USAGE, StackError
+from common.errors import StackError
 from common.progress import say
 from common.project import Project
-from patchstack import build, prove, series, src, trees, verify
-from verbs import report
+from patchstack import series, src, trees, verify
+from verbs import prove
 
 if TYPE_CHECKING:
     from databases.targets import Target
     from lab.oracle.ladder import Rung
     from suite.matrix import Cell, NotRun
+    from suite.tooltests import Count
 
-# Without a server it is a ladder of checks: see oracle.ladder.
+# Without a server it is a ladder of checks: see lab.oracle.ladder.
 ORACLE = "oracle"
+STOCK = "stock"
 
 # A server that is no database takes part in the tests of its own backend only.
 SERVER_LABELS = {
     "redis": ("cache.tests.RedisCacheTests",),
     "memcached": ("cache.tests.PyMemcacheCacheTests",),
 }
+STAND_IN = "A stand-in is not Oracle: docs-drafts/oracle.md says what each rung shows."
+
+# Its name, and the folder that holds it.
+type Tree = tuple[str, Path]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -68,11 +71,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
-def touched(patches: Sequence[series.Patch]) -> list[str]:
-    """Return the labels of the areas that the patches touch, each once."""
-    return list(dict.fromkeys(label for patch in patches for label in patch.tests))
-
-
 def run(args: argparse.Namespace, project: Project) -> int:
     named = args.labels or args.db or args.stock or args.src or args.full or args.rest
     return run_named(args, project) if named else run_all(args, project)
@@ -80,10 +78,10 @@ def run(args: argparse.Namespace, project: Project) -> int:
 
 def choose_tree(
     project: Project, *, stock: bool = False, from_src: bool = False
-) -> tuple[str, Path]:
+) -> Tree:
     """Return the name and the path of the Django to test; StackError without src."""
     if stock:
-        return "stock", trees.stock(project)
+        return STOCK, trees.stock(project)
     if from_src:
         if src.own(project) is None:
             raise StackError(
@@ -99,15 +97,21 @@ def run_named(args: argparse.Namespace, project: Project) -> int:
     from lab.oracle.ladder import LABELS
 
     names = args.db or ["sqlite"]
-    labels = args.labels or ([] if args.full else touched(series.load(project)))
+    patches = series.load(project)
     targets = [resolve(name) for name in names if name != ORACLE]
     tree = choose_tree(project, stock=args.stock, from_src=args.src)
+    labels = args.labels or ([] if args.full else series.touched(patches))
+    labels = series.present(tree[1], labels, patches)
     # For one person watching one database, as runtests.py prints it.
     shown = len(targets) == len(names) == 1 and not args.json
     logs = None if shown else project.results / "logs"
     special: dict[str, Sequence[str]] = {}
     if not args.labels:
-        special = SERVER_LABELS | {each.name: LABELS for each in standins()}
+        special = SERVER_LABELS | {
+            each.name: series.present(tree[1], LABELS, patches)
+            for each in standins()
+            if each in targets
+        }
     cells, not_run = _run_each(targets, tree, labels, special, logs, args.rest)
     rungs: Sequence[Rung] = ()
     if ORACLE in names:
@@ -120,18 +124,21 @@ def run_named(args: argparse.Namespace, project: Project) -> int:
 
 def climb(
     project: Project,
-    tree: tuple[str, Path],
+    tree: Tree,
     labels: Sequence[str] = (),
     extra: Sequence[str] = (),
 ) -> list["Rung"]:
     """Climb the ladder that stands in for an Oracle server; say how far."""
     from lab.oracle import ladder
 
+    patches = series.load(project)
+    if tree[0] == STOCK:
+        labels = series.present(tree[1], labels or ladder.LABELS, patches)
     rungs = []
     for rung in ladder.rungs(
         tree,
         project.results / "logs",
-        touched=touched(series.load(project)),
+        touched=series.touched(patches),
         labels=labels,
         extra=extra,
     ):
@@ -143,7 +150,7 @@ def climb(
 
 def _run_each(
     targets: Sequence["Target"],
-    tree: tuple[str, Path],
+    tree: Tree,
     labels: Sequence[str],
     special: Mapping[str, Sequence[str]],
     logs: Path | None,
@@ -184,160 +191,60 @@ def finish(
     problems: Sequence[str],
     *,
     rungs: Sequence["Rung"] = (),
-    tool: tuple[int, int, int] = (0, 0, 0),
+    tool: "Count | None" = None,
     as_json: bool = False,
 ) -> int:
-    """Print what was found, and return the exit code that says the same.
+    """Print what was found; return the exit code. ``tool``: the tool's own tests."""
+    from suite.outcome import Outcome
+    from suite.tooltests import NONE
 
-    ``tool`` are the tool's own tests: how many passed, failed, were skipped.
-    """
-    cells = [*cells, *(cell for rung in rungs for cell in rung.cells)]
-    problems = [
-        *problems,
-        *(f"rung {rung.number}: {line}" for rung in rungs for line in rung.findings),
-    ]
-    passed = tool[0] + sum(cell.passed for cell in cells)
-    failed = tool[1] + sum(len(cell.verdict.new) for cell in cells) + len(problems)
-    skipped = tool[2] + sum(cell.skipped for cell in cells)
-    anything = bool(cells) or any(rung.ran for rung in rungs)
-    ok = not failed and anything
-    # Nothing is wrong where nothing ran, but nothing was shown either.
-    nothing_ran = not failed and not anything and bool(not_run)
-    code = OK if ok else USAGE if nothing_ran else FINDINGS
+    notes = [line for rung in rungs for line in rung.lines()]
+    outcome = Outcome(
+        [*cells, *(cell for rung in rungs for cell in rung.cells)],
+        not_run,
+        [
+            *problems,
+            *(
+                f"rung {rung.number}: {line}"
+                for rung in rungs
+                for line in rung.findings
+            ),
+        ],
+        tool or NONE,
+        [*notes, STAND_IN] if rungs else [],
+        [rung.data() for rung in rungs],
+        shown=any(rung.ran for rung in rungs),
+    )
     if as_json:
-        print(
-            json.dumps(
-                {
-                    "ok": ok,
-                    "runs": [cell.data() for cell in cells],
-                    "rungs": [rung.data() for rung in rungs],
-                    "not_run": [vars(entry) for entry in not_run],
-                    "problems": problems,
-                    "tool": dict(
-                        zip(("passed", "failed", "skipped"), tool, strict=True)
-                    ),
-                },
-                indent=2,
-            )
-        )
-        return code
-    for cell in cells:
-        name = f"{cell.database}, {cell.tree}"
-        for test in cell.verdict.new:
-            print(f"{name}: FAILED {test}: {cell.run.reasons.get(test, '')}")
-        if cell.verdict.new and cell.run.log:
-            print(f"{name}: everything it printed is in {cell.run.log}")
-        for test in cell.verdict.known:
-            print(f"{name}: known failure of stock Django: {test}")
-        for test in cell.verdict.repaired:
-            print(f"{name}: listed as failing, but it passes: {test}")
-    for line in problems:
-        print(line)
-    versions = [cell.version.split("-")[0] for cell in cells]
-    names = [cell.database for cell in cells] + [entry.database for entry in not_run]
-    widths = (
-        max(map(len, names), default=0) + 2,
-        max(map(len, versions), default=0) + 2,
-    )
-    for cell, version in zip(cells, versions, strict=True):
-        print(
-            f"{cell.database:<{widths[0]}}{version:<{widths[1]}}{cell.tree:<9}"
-            f"{cell.passed:>6} passed"
-            f"{len(cell.verdict.new):>5} new failures{cell.skipped:>6} skipped"
-        )
-    for entry in not_run:
-        print(f"{entry.database:<{widths[0]}}not run: {entry.reason}")
-        print(f"{'':<{widths[0]}}next: {entry.command}")
-    for rung in rungs:
-        for line in rung.lines():
-            print(line)
-    if rungs:
-        print(
-            "A stand-in is not Oracle: docs-drafts/oracle.md says what each rung shows."
-        )
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return code
-
-
-def tool_tests(project: Project) -> tuple[int, int, int]:
-    """Run the tool's own tests; return how many passed, failed, were skipped."""
-    with tempfile.TemporaryDirectory(prefix="stack-") as folder:
-        xml = Path(folder) / "tests.xml"
-        say("the tool's own tests ...")
-        subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", f"--junitxml={xml}"],
-            cwd=project.root,
-            stdout=sys.stderr,
-            check=False,
-        )
-        if not xml.exists():
-            raise StackError("pytest gave no result", "./.venv/bin/python -m pytest")
-        counts = ET.parse(xml).getroot().find("testsuite")
-        assert counts is not None
-        number = {
-            key: int(counts.attrib[key])
-            for key in counts.attrib
-            if key != "name" and counts.attrib[key].isdigit()
-        }
-    failed = number["failures"] + number["errors"]
-    return number["tests"] - failed - number["skipped"], failed, number["skipped"]
-
-
-def prove_all(
-    project: Project,
-    patches: Sequence[series.Patch],
-    made: Sequence[build.Commit],
-    tree: str,
-) -> list[str]:
-    """Prove every patch, write results/proofs.json; return what is wrong."""
-    from databases.targets import Unavailable
-    from lab.evidence import kept as evidence
-
-    proofs: list[prove.Proof] = []
-    not_run: dict[str, dict[str, str]] = {}
-    for patch in patches:
-        for names in prove.databases(patch):
-            try:
-                proof = prove.prove_first(project, patch, made, names)
-            except Unavailable as error:
-                say(f"{patch.slug} on {names[-1]}: not run: {error.reason}")
-                not_run.setdefault(patch.slug, {})[names[-1]] = error.reason
-                continue
-            proofs.append(proof)
-            say(str(proof))
-    evidence.keep(
-        evidence.proofs(proofs, not_run, tree, project.root),
-        project.results / "proofs.json",
-        project.root,
-    )
-    return [
-        f"prove {proof.patch}: {line}" for proof in proofs for line in proof.findings
-    ]
+        print(json.dumps(outcome.data(), indent=2))
+    else:
+        print("\n".join(outcome.lines()))
+    return outcome.code
 
 
 def run_all(args: argparse.Namespace, project: Project) -> int:
-    """Run everything that can be run here."""
+    """Run everything that this machine can run."""
     from databases.targets import targets
+    from suite import tooltests
+    from verbs import report
 
-    patches = series.load(project)
     problems = verify.findings(project)
     # Before the tool's tests: those of the bench need both.
-    tested = trees.patched(project).name
+    trees.patched(project)
     trees.stock(project)
-    tool = tool_tests(project)
-    made = build.build(project, series.files(project, patches))
-    problems += prove_all(project, patches, made, tested)
+    tool = tooltests.run(project.root)
+    problems += prove.prove_and_keep(project)
     problems += report.findings(project)
     # The trees of the proofs and of the report may have taken its place.
-    tree = ("patched", trees.patched(project))
+    tree = choose_tree(project)
     cells, not_run = _run_each(
         [target for target in targets() if target.name != ORACLE],
         tree,
-        touched(patches),
+        series.touched(series.load(project)),
         SERVER_LABELS,
         project.results / "logs",
     )
     rungs = climb(project, tree)
     keep_tests(project, tree[1].name, cells, rungs)
-    say("the tool's own tests: {} passed, {} failed, {} skipped".format(*tool))
+    say(f"the tool's own tests: {tool}")
     return finish(cells, not_run, problems, rungs=rungs, tool=tool, as_json=args.json)
