@@ -1,20 +1,23 @@
-"""MySQL, and what it shares with MariaDB."""
+"""MySQL and MariaDB: the servers that Django's MySQL backend talks to."""
 
 import contextlib
+import getpass
 import os
 import signal
 import subprocess
 from pathlib import Path
 from typing import Any
 
-from databases import cache, urls
+from common.progress import say
+from common.project import user_cache
+from databases import urls
 from databases.debian import launcher
 from databases.family import (
     MACOS,
-    LocalFamily,
+    Family,
     Program,
+    Unavailable,
     executables,
-    folders,
     shown_version,
     version_in,
 )
@@ -23,15 +26,13 @@ from databases.place import Place
 ZONES = Path("/usr/share/zoneinfo")
 # The same zones again, with other leap seconds or none: twice the time to load.
 OTHER_ZONES = {"posix", "right", "posixrules"}
-
-
 # What --unpack takes: no stable release of Debian has MySQL.
 SUITE = "sid"
 PACKAGE = "mysql-server-core"
 
 
-class MySQLProtocol(LocalFamily):
-    """Servers that Django's MySQL backend talks to."""
+class MySQLFamily(Family):
+    """What MariaDB and MySQL share."""
 
     driver = "MySQLdb"
     driver_command = (
@@ -43,26 +44,7 @@ class MySQLProtocol(LocalFamily):
     # Nobody wants the data: an orderly end takes MySQL 3 s, and a server that is
     # still starting puts it off.
     stop_signal = signal.SIGKILL
-    server_names: tuple[str, ...]
     zone_programs: tuple[str, ...]
-    homebrew: str
-
-    def belongs(self, shown: str) -> bool:
-        """Whether a program that says this of itself is of this family."""
-        raise NotImplementedError
-
-    def programs(self) -> list[Program]:
-        where = folders(
-            f"/opt/homebrew/opt/{self.homebrew}*/bin",
-            f"/usr/local/opt/{self.homebrew}*/bin",
-        )
-        found = []
-        for server in executables(self.server_names, where):
-            shown = shown_version(str(server))
-            # On Debian mysqld is a link to mariadbd.
-            if self.belongs(shown) and (version := version_in(shown)):
-                found.append(Program(version, server))
-        return sorted(found, key=lambda program: program.version)
 
     def url(self, password: str, port: int) -> str:
         return f"{self.name}://django:{password}@127.0.0.1:{port}/"
@@ -75,14 +57,13 @@ class MySQLProtocol(LocalFamily):
         # Some MariaDB servers put 5.5.5- before their version, for old clients.
         return shown.removeprefix("5.5.5-")
 
-    def settle(self, program: Program, place: Place, url: str) -> tuple[str, ...]:
+    def settle(self, program: Program, place: Place, url: str) -> None:
         """Load the time zones: without them Django skips its tests of them."""
-        near = program.path.parent, program.path.parent.parent / "bin"
-        found = executables(self.zone_programs, [*near, *folders()])
-        if not found:
-            return (f"no {self.zone_programs[0]}: tests of time zones are skipped",)
-        if not ZONES.is_dir():
-            return (f"no {ZONES}: tests of time zones are skipped",)
+        found = beside(program, self.zone_programs)
+        if not found or not ZONES.is_dir():
+            missing = ZONES if found else self.zone_programs[0]
+            say(f"{self.name}: no {missing}: tests of time zones are skipped")
+            return
         # Not from the tzdata wheel: its files have 64-bit data only, which these
         # programs do not read, so that every zone would be UTC.
         zones = place.folder / "zones"
@@ -104,13 +85,31 @@ class MySQLProtocol(LocalFamily):
             while cursor.nextset():
                 pass
             connection.commit()
-            cursor.execute(
-                "SELECT CONVERT_TZ('2020-01-01 00:00:00', 'UTC', 'Europe/Zurich')"
-                " = '2020-01-01 01:00:00'"
-            )
-            if cursor.fetchone()[0] != 1:
-                return (f"{found[0].name} cannot read {ZONES}: wrong time zones",)
-        return ()
+
+    def options(self, program: Program, place: Place) -> list[str]:
+        """Return the options with which a program finds its data."""
+        # Both servers refuse root unless told so; the folder is root's own.
+        root = ["--user=root"] if os.geteuid() == 0 else []
+        return ["--no-defaults", *root, f"--datadir={place.folder / 'data'}"]
+
+    def command(self, program: Program, place: Place, port: int) -> list[str]:
+        return [
+            *program.prefix,
+            str(program.path),
+            *self.options(program, place),
+            f"--socket={place.folder / 'sock'}",
+            f"--pid-file={place.folder / 'pid'}",
+            f"--port={port}",
+            "--bind-address=127.0.0.1",
+            "--skip-name-resolve",
+            "--skip-log-bin",
+            "--character-set-server=utf8mb4",
+            "--max-connections=200",
+            "--innodb-buffer-pool-size=256M",
+            "--innodb-doublewrite=OFF",
+            "--innodb-flush-log-at-trx-commit=0",
+            "--innodb-flush-method=nosync",
+        ]
 
     def _connect(self, url: str, **more: str) -> Any:
         address = urls.split(url)
@@ -129,36 +128,67 @@ class MySQLProtocol(LocalFamily):
         )
 
 
-def as_root() -> list[str]:
-    """Both servers refuse root unless it is spelt out; the folder is root's own."""
-    return ["--user=root"] if os.geteuid() == 0 else []
-
-
-def listening(place: Place, port: int) -> list[str]:
-    """The options that MariaDB and MySQL have in common."""
-    return [
-        f"--socket={place.folder / 'sock'}",
-        f"--pid-file={place.folder / 'pid'}",
-        f"--port={port}",
-        "--bind-address=127.0.0.1",
-        "--skip-name-resolve",
-        "--character-set-server=utf8mb4",
-        "--max-connections=200",
-        "--innodb-buffer-pool-size=256M",
-        "--innodb-flush-log-at-trx-commit=0",
-        "--innodb-flush-method=nosync",
-    ]
+def beside(program: Program, names: tuple[str, ...]) -> list[Path]:
+    """Return the programs of these names, those that came with the server first."""
+    near = program.path.parent, program.path.parent.parent / "bin"
+    return executables(names, map(str, near))
 
 
 def accounts(password: str) -> str:
-    """SQL, a statement a line: the user django, who may do everything."""
+    """Return SQL, a statement a line: the user django, who may do everything."""
     return (
         f"CREATE USER IF NOT EXISTS django@'%' IDENTIFIED BY '{password}';\n"
         "GRANT ALL ON *.* TO django@'%' WITH GRANT OPTION;\n"
     )
 
 
-class MySQL(MySQLProtocol):
+class MariaDB(MySQLFamily):
+    name = "mariadb"
+    label = "MariaDB"
+    minimum = (10, 11)
+    install_command = (
+        "brew install mariadb"
+        if MACOS
+        else "apt-get install mariadb-server-core mariadb-client"
+    )
+    schemes = ("mysql",)
+    servers = ("mariadbd", "mysqld")
+    folders = ("/opt/homebrew/opt/mariadb*/bin", "/usr/local/opt/mariadb*/bin")
+    zone_programs = ("mariadb-tzinfo-to-sql", "mysql_tzinfo_to_sql")
+
+    def belongs(self, shown: str) -> bool:
+        return "MariaDB" in shown
+
+    def prepare(self, program: Program, place: Place, password: str) -> None:
+        found = beside(program, ("mariadb-install-db", "mysql_install_db"))
+        if not found:
+            raise Unavailable(
+                "mariadb-install-db is not installed", self.install_command
+            )
+        place.write("init.sql", accounts(password))
+        place.run(
+            [
+                str(found[0]),
+                *self.options(program, place),
+                # Root through the socket only, which lies in a private folder:
+                # with the other method it could log in over TCP, unasked.
+                "--auth-root-authentication-method=socket",
+                f"--auth-root-socket-user={getpass.getuser()}",
+                "--skip-test-db",
+                "--skip-name-resolve",
+            ]
+        )
+
+    def command(self, program: Program, place: Place, port: int) -> list[str]:
+        return [
+            *super().command(program, place, port),
+            f"--init-file={place.folder / 'init.sql'}",
+            "--collation-server=utf8mb4_general_ci",
+            "--sync-binlog=0",
+        ]
+
+
+class MySQL(MySQLFamily):
     """MySQL from the system, or out of a Debian package.
 
     The latter only where somebody asked for it: ``db-up mysql --unpack``.
@@ -173,72 +203,64 @@ class MySQL(MySQLProtocol):
         else "on Debian ./scripts/stack db-up mysql --unpack; else install MySQL "
         "or set TEST_MYSQL_URL"
     )
-    server_names = ("mysqld",)
+    servers = ("mysqld",)
+    folders = ("/opt/homebrew/opt/mysql*/bin", "/usr/local/opt/mysql*/bin")
     zone_programs = ("mysql_tzinfo_to_sql",)
-    homebrew = "mysql"
 
     def belongs(self, shown: str) -> bool:
+        # On Debian mysqld is a link to mariadbd.
         return "Ver " in shown and "MariaDB" not in shown
 
     def programs(self) -> list[Program]:
-        """The system's, then one that was unpacked earlier."""
+        """Return those of the system, then one that was unpacked earlier."""
         found = super().programs()
         root = unpacked_root()
-        server = root / "usr" / "sbin" / "mysqld"
-        prefix = launcher(root)
-        if prefix and (version := version_in(shown_version(*prefix, str(server)))):
-            found.append(Program(version, server, "unpacked", prefix))
+        server, prefix = root / "usr" / "sbin" / "mysqld", launcher(root)
+        if prefix and (version := version_in(shown_version(*prefix, server))):
+            found.append(Program(version, server, prefix))
         return found
 
-    def prepare(self, program: Program, place: Place, password: str) -> Program:
+    def options(self, program: Program, place: Place) -> list[str]:
+        found = [
+            *super().options(program, place),
+            # Compiled-in folder that need not exist, and the tests load no files.
+            "--secure-file-priv=NULL",
+            "--mysqlx=OFF",
+            "--innodb-redo-log-capacity=64M",
+        ]
+        if program.prefix:
+            usr = program.path.parent.parent
+            found += [
+                f"--basedir={usr}",
+                f"--lc-messages-dir={usr}/share/mysql",
+                f"--character-sets-dir={usr}/share/mysql/charsets",
+                f"--plugin-dir={usr}/lib/mysql/plugin",
+            ]
+        return found
+
+    def prepare(self, program: Program, place: Place, password: str) -> None:
         # root@localhost comes without a password: nobody may log in as that.
         first = "ALTER USER root@localhost ACCOUNT LOCK;\n" + accounts(password)
         place.run(
             [
-                *self._server(program, place),
+                *program.prefix,
+                str(program.path),
+                *self.options(program, place),
                 "--initialize-insecure",
                 f"--init-file={place.write('init.sql', first)}",
             ]
         )
-        return program
 
-    def command(self, program: Program, place: Place, port: int) -> list[str]:
-        return [*self._server(program, place), *listening(place, port)]
-
-    def settle(self, program: Program, place: Place, url: str) -> tuple[str, ...]:
+    def settle(self, program: Program, place: Place, url: str) -> None:
         if program.version >= (9, 6):
             # MD5() and SHA1(), which left the server then and which Django uses.
             with contextlib.closing(self._connect(url)) as connection:
                 connection.cursor().execute(
                     "INSTALL COMPONENT 'file://component_classic_hashing'"
                 )
-        return super().settle(program, place, url)
-
-    def _server(self, program: Program, place: Place) -> list[str]:
-        command = [
-            *program.prefix,
-            str(program.path),
-            "--no-defaults",
-            *as_root(),
-            f"--datadir={place.folder / 'data'}",
-            # Compiled-in folder that need not exist, and the tests load no files.
-            "--secure-file-priv=NULL",
-            "--mysqlx=OFF",
-            "--disable-log-bin",
-            "--innodb-doublewrite=OFF",
-            "--innodb-redo-log-capacity=64M",
-        ]
-        if program.origin == "unpacked":
-            usr = program.path.parent.parent
-            command += [
-                f"--basedir={usr}",
-                f"--lc-messages-dir={usr}/share/mysql",
-                f"--character-sets-dir={usr}/share/mysql/charsets",
-                f"--plugin-dir={usr}/lib/mysql/plugin",
-            ]
-        return command
+        super().settle(program, place, url)
 
 
 def unpacked_root() -> Path:
-    """Where ``db-up mysql --unpack`` puts MySQL and every later run finds it."""
-    return cache.user_folder() / "mysql-root"
+    """Return where ``db-up mysql --unpack`` puts MySQL and later runs find it."""
+    return user_cache() / "mysql-root"

@@ -1,44 +1,29 @@
-"""Redis (or Valkey, which answers as Redis does)."""
+"""Redis, or Valkey, which answers as Redis does."""
 
 import contextlib
 
-from databases.family import (
-    MACOS,
-    LocalFamily,
-    Program,
-    executables,
-    folders,
-    shown_version,
-    version_in,
-)
+from databases.family import MACOS, Family, Program
 from databases.place import Place
 
 
-class Redis(LocalFamily):
+class Redis(Family):
     name = "redis"
     label = "Redis"
     driver = "redis"
     install_command = "brew install redis" if MACOS else "apt-get install redis-server"
+    schemes = ("rediss",)
+    servers = ("redis-server", "valkey-server")
 
-    def programs(self) -> list[Program]:
-        found = []
-        for server in executables(["redis-server", "valkey-server"], folders()):
-            if version := version_in(shown_version(str(server))):
-                found.append(Program(version, server))
-        return found
-
-    def prepare(self, program: Program, place: Place, password: str) -> Program:
-        # In a file, as a command line can be read by everybody.
+    def prepare(self, program: Program, place: Place, password: str) -> None:
+        # In a file, as everybody can read a command line.
         place.write("redis.conf", f'requirepass {password}\nsave ""\nappendonly no\n')
-        return program
 
     def command(self, program: Program, place: Place, port: int) -> list[str]:
+        options = {"port": port, "bind": "127.0.0.1", "dir": place.folder}
         return [
             str(program.path),
             str(place.folder / "redis.conf"),
-            *("--port", str(port)),
-            *("--bind", "127.0.0.1"),
-            *("--dir", str(place.folder)),
+            *(w for name, value in options.items() for w in (f"--{name}", str(value))),
         ]
 
     def url(self, password: str, port: int) -> str:

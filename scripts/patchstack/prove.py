@@ -116,7 +116,7 @@ def prove(
     from databases.servers import running
     from databases.targets import resolve
     from suite.baseline import judge, load
-    from suite.matrix import run_cell
+    from suite.cells import run_cell
 
     at = prepare(project, patch, made)
     logs = project.results / "logs" / patch.slug

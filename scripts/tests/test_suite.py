@@ -17,7 +17,7 @@ from patchstack import apply, build, export, series
 from patchstack.prove import Proof
 from patchstack.table import between
 from suite.baseline import Known, judge, load
-from suite.matrix import Cell
+from suite.cells import Cell
 from suite.run import Run, broken_module, check_labels
 from tests.conftest import FILES, RUNTESTS, commit, make_project, table, verb
 from verbs import test

@@ -48,7 +48,7 @@ from verbs.test import touched
 if TYPE_CHECKING:
     from common.project import Project
     from databases.targets import Target
-    from suite.matrix import NotRun
+    from suite.cells import NotRun
 
 HELP = "./scripts/stack coverage --help"
 KEPT = "coverage-run"  # The kind of a file in results/coverage/.
@@ -167,7 +167,7 @@ def measure(
 ) -> "dict[str, Any] | NotRun":
     """Run labels on one database; return what results/coverage/ keeps of it."""
     from lab.evidence.kept import database, head
-    from suite.matrix import NotRun, run_target
+    from suite.cells import NotRun, run_target
 
     files = list(django.owners)
     with tempfile.TemporaryDirectory(prefix="stack-") as folder:
@@ -207,7 +207,7 @@ def measure_each(
     from databases.targets import STANDINS
     from lab.evidence.kept import keep
     from lab.oracle.ladder import LABELS
-    from suite.matrix import NotRun
+    from suite.cells import NotRun
 
     runs, missing = [], []
     for target in targets:

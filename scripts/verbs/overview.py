@@ -56,7 +56,7 @@ def _apply(project: Project, patches: tuple[series.Patch, ...]) -> None:
 
 def run(args: argparse.Namespace, project: Project) -> int:
     from databases.targets import resolve
-    from suite.matrix import NotRun, run_target
+    from suite.cells import NotRun, run_target
 
     patches = series.load(project)
     upstream.base(project)

@@ -42,7 +42,7 @@ from verbs import report
 if TYPE_CHECKING:
     from databases.targets import Target
     from lab.oracle.ladder import Rung
-    from suite.matrix import Cell, NotRun
+    from suite.cells import Cell, NotRun
 
 # Without a server it is a ladder of checks: see oracle.ladder.
 ORACLE = "oracle"
@@ -150,7 +150,7 @@ def _run_each(
     extra: Sequence[str] = (),
 ) -> tuple[list["Cell"], list["NotRun"]]:
     """Run the labels on each target, those of ``special`` where it names one."""
-    from suite.matrix import NotRun, run_target
+    from suite.cells import NotRun, run_target
 
     cells, not_run = [], []
     for target in targets:

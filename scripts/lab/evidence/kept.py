@@ -16,7 +16,7 @@ from lab import origin as facts
 from patchstack import series
 from patchstack.prove import Proof, in_modules
 from suite.baseline import Verdict
-from suite.matrix import Cell
+from suite.cells import Cell
 from suite.run import Run
 
 FORMAT = 1
