@@ -12,7 +12,7 @@ from common.errors import FINDINGS, OK, USAGE, StackError
 from common.git import Git
 from common.project import Project
 from patchstack import apply, export, series, upstream
-from suite.owned import Points, blamed, changed, owners, read, united
+from suite.coverage import blamed, cover, lines, owners, points
 from tests.conftest import (
     FILES,
     RUNTESTS,
@@ -23,7 +23,6 @@ from tests.conftest import (
     verb,
 )
 from verbs import coverage
-from verbs.coverage import Ran, cover
 
 BASE = """\
 def get(key):
@@ -74,26 +73,17 @@ def covered(tmp_path: Path) -> Project:
 
 
 def test_a_line_is_of_the_patch_that_wrote_it_last(covered: Project) -> None:
-    django = coverage.patched(covered)
-    assert django.owners == {
-        FILE: {
-            **dict.fromkeys((3, 4, 5, 6, 7), "first"),
-            **dict.fromkeys((8, 9, 10, 11), "second"),
-        },
-        OTHER: dict.fromkeys((1, 2, 3), "second"),
-    }
-
-
-def test_a_file_that_is_gone_and_one_of_tests_are_not_looked_at(
-    covered: Project,
-) -> None:
+    owned = coverage.patched(covered)[2]
+    first, second = (
+        dict.fromkeys(each, s)
+        for each, s in ((range(3, 8), "first"), (range(8, 12), "second"))
+    )
+    assert owned == {FILE: first | second, OTHER: dict.fromkeys((1, 2, 3), "second")}
+    # A file that is gone and one of tests are not looked at.
     (covered.src / OTHER).unlink()
     commit(covered, "tests/cache/tests.py", "get(1)", "get(2)", "Removed the file.")
-    git = Git(covered.src)
-    base = upstream.base(covered)
-    assert changed(git, base, "HEAD") == [FILE]
-    assert changed(git, "HEAD", "HEAD") == []
-    assert owners(git, "HEAD", {}, [FILE]) == {FILE: {}}
+    git, base = Git(covered.src), upstream.base(covered)
+    assert owners(git, base, "HEAD", {}) == {FILE: {}}
 
 
 def test_blame_is_not_misled_by_the_text_of_a_line() -> None:
@@ -102,94 +92,86 @@ def test_blame_is_not_misled_by_the_text_of_a_line() -> None:
     assert blamed(porcelain.encode()) == {1: first}
 
 
+def report(
+    lines: list[int], branches: list[list[int]], **more: list[Any]
+) -> dict[str, Any]:
+    """Return what coverage says of a file with lines 1 to 4 and branches of two."""
+    there = [[1, 2], [1, 3], [3, 4], [3, -1]]
+    return {
+        "executed_lines": lines,
+        "missing_lines": [n for n in (1, 2, 3, 4) if n not in lines],
+        "excluded_lines": [],
+        "executed_branches": branches,
+        "missing_branches": [each for each in there if each not in branches],
+    } | more
+
+
+def ran(
+    target: str, lines: list[int], branches: list[list[int]], *, standin: bool = False
+) -> dict[str, Any]:
+    database = {"target": target, "name": target.title(), "version": "1"}
+    files = {"a": report(lines, branches)}
+    found = {"database": database, "standin": standin, "files": files}
+    return found | {"passed": 5, "failed": {}}
+
+
 def test_what_a_pragma_leaves_out_is_not_there() -> None:
-    there, ran = read(
-        {
-            "a": {
-                "executed_lines": [1, 2],
-                "missing_lines": [3],
-                "excluded_lines": [2],
-                "executed_branches": [[1, 3], [2, -1]],
-                "missing_branches": [[1, -1]],
-            }
-        }
-    )
-    assert ran == points([1], [(1, 3)])
-    assert there == points([1, 3], [(1, 3), (1, -1)])
+    files = {"a": report([1, 2], [[1, 3], [3, -1]], excluded_lines=[2, 3])}
+    assert {*points(files, "executed")} == {("a", 1), ("a", 1, 3)}
+    assert {*points(files, "missing")} == {("a", 4), ("a", 1, 2)}
 
 
-def points(
-    lines: list[int], branches: list[tuple[int, int]], file: str = "a"
-) -> Points:
-    return Points(
-        frozenset((file, line) for line in lines),
-        frozenset((file, *branch) for branch in branches),
-    )
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    (tmp_path / "a").write_text("x\n" * 4)
+    return tmp_path
 
 
-def ran(target: str, covered: Points, *, standin: bool = False) -> Ran:
-    there = points([1, 2, 3, 4], [(1, 2), (1, 3), (3, 4), (3, -1)])
-    return Ran(target, target.title(), "1", standin, 5, {}, there, covered)
+ALL = {"a": dict.fromkeys((1, 2, 3, 4), "one")}
 
 
-ONE = series.Patch(1, "one", "s", "fix", "draft", "It does.")
-
-
-def test_what_any_database_covers_is_covered() -> None:
+def test_what_any_database_covers_is_covered(text: Path) -> None:
     runs = [
-        ran("sqlite", points([1, 2], [(1, 2)])),
-        ran("postgres", points([1, 3], [(1, 3), (3, -1)])),
+        ran("sqlite", [1, 2], [[1, 2]]),
+        ran("postgres", [1, 3], [[1, 3], [3, -1]]),
     ]
-    [found] = cover(runs, [ONE], {"a": dict.fromkeys((1, 2, 3, 4), "one")})
-    assert found.covered["sqlite"].counts == {"statements": 2, "branches": 1}
-    assert found.united == found.every == united([runs[0].covered, runs[1].covered])
-    assert found.missing == [("a", 4)]
-    assert found.partial == [("a", 3, 4)]
+    found = cover(runs, ["one"], ALL, text)["one"]
+    assert found["covered"]["sqlite"] == {"statements": 2, "branches": 1}
+    assert found["united"] == found["with_standins"] == {"statements": 3, "branches": 3}
+    assert [row["line"] for row in found["missing"]] == [4]
+    assert [(row["line"], row["to"]) for row in found["partial"]] == [(3, 4)]
+    # Lines of others are nothing of a patch.
+    found = cover(runs[:1], ["one"], {"a": {2: "one", 4: "b"}}, text)["one"]
+    assert (found["statements"], found["branches"]) == (1, 0)
 
 
-def test_what_a_stand_in_covers_is_counted_by_itself() -> None:
+def test_what_a_stand_in_covers_is_counted_by_itself(text: Path) -> None:
     runs = [
-        ran("sqlite", points([1], [(1, 2)])),
-        ran("h2", points([1, 3, 4], [(1, 3), (3, 4)]), standin=True),
+        ran("sqlite", [1], [[1, 2]]),
+        ran("h2", [1, 3, 4], [[1, 3], [3, 4]], standin=True),
     ]
-    [found] = cover(runs, [ONE], {"a": dict.fromkeys((1, 2, 3, 4), "one")})
-    assert found.united.counts == {"statements": 1, "branches": 1}
-    assert found.every.counts == {"statements": 3, "branches": 3}
-    assert found.missing == [("a", 2), ("a", 3), ("a", 4)]
+    patches = cover(runs, ["one"], ALL, text)
+    found = patches["one"]
+    assert found["united"] == {"statements": 1, "branches": 1}
+    assert found["with_standins"] == {"statements": 3, "branches": 3}
+    missing = [(row["line"], row["only_standin"]) for row in found["missing"]]
+    assert missing == [(2, False), (3, True), (4, True)]
     # Of line 3, which only the stand-in runs, what it does not take either.
-    assert found.partial == [("a", 1, 3), ("a", 3, -1)]
-    rows = coverage.missing_rows(found, {"a": ["x"] * 4})
-    assert [row["only_standin"] for row in rows["missing"]] == [False, True, True]
-    assert [row["only_standin"] for row in rows["partial"]] == [True, False]
-    shown = list(coverage.not_covered("one", rows))
-    assert shown[0] == "one: 3 lines not covered, 2 branches of covered lines not taken"
+    partial = [(r["line"], r["to"], r["only_standin"]) for r in found["partial"]]
+    assert partial == [(1, 3, True), (3, -1, False)]
+    shown = "\n".join(lines(patches, runs)).splitlines()
+    assert re.split(r" {2,}", shown[0]) == (
+        ["patch", "all", "sqlite", "h2", "united", "and stand-ins"]
+    )
+    row = ["one", "4, 4", "1, 1", "3, 3", "1, 1", "3, 3"]
+    assert [re.split(r" {2,}", each) for each in shown[1:3]] == [
+        row,
+        ["together", *row[1:]],
+    ]
+    assert shown[3] == "one: 3 lines not covered, 2 branches of covered lines not taken"
     assert "  a:3: x (on a stand-in only)" in shown
     assert "  a:3 → exit: x" in shown
-
-
-def test_lines_of_others_are_nothing_of_a_patch() -> None:
-    [found] = cover([ran("sqlite", points([1], []))], [ONE], {"a": {2: "one", 4: "b"}})
-    assert found.there == points([2], [])
-    assert found.united == Points()
-
-
-def test_the_table_has_a_column_for_each_database() -> None:
-    runs = [ran("sqlite", points([1], [(1, 2)])), ran("h2", Points(), standin=True)]
-    found = cover(runs, [ONE], {"a": {1: "one"}})
-    head, _, row, whole = coverage.table(found, runs).splitlines()
-    assert head.split() == [
-        "patch",
-        "all",
-        "sqlite",
-        "h2",
-        "united",
-        "and",
-        "stand-ins",
-    ]
-    assert row.replace("one", "together").split() == whole.split()
-    # There are two branches of line 1; SQLite takes one of them.
-    assert re.split(r" {2,}", row)[1:] == ["1, 2", "1, 1", "0, 0", "1, 1", "1, 1"]
-    assert "stand-ins" not in coverage.table(cover(runs[:1], [ONE], {}), runs[:1])
+    assert "stand-ins" not in next(lines(patches, runs[:1]))
 
 
 def kept(project: Project) -> dict[str, Any]:
@@ -198,9 +180,12 @@ def kept(project: Project) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_run_and_what_is_united(
     covered: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert verb(coverage, covered, "--db", "sqlite", "cache") == OK
+    assert not list(covered.results.glob("coverage*"))
     assert verb(coverage, covered, "--db", "sqlite") == OK
     out = capsys.readouterr().out
     assert f"  {FILE}:6 → 8: if rows:\n" in out
@@ -215,14 +200,8 @@ def test_a_run_and_what_is_united(
     assert first["united"] == first["covered"]["sqlite"]
     assert first["united"] == {"statements": 3, "branches": 1}
     assert first["missing"] == []
-    [partial] = first["partial"]
-    assert partial == {
-        "file": FILE,
-        "line": 6,
-        "to": 8,
-        "text": "if rows:",
-        "only_standin": False,
-    }
+    row = {"file": FILE, "line": 6, "text": "if rows:", "only_standin": False, "to": 8}
+    assert first["partial"] == [row]
     # Lines 8 to 11, and the first of the file that is not imported.
     assert (second["statements"], second["united"]["statements"]) == (5, 0)
     assert {row["file"] for row in second["missing"]} == {FILE, OTHER}
@@ -256,12 +235,7 @@ def test_a_run_and_what_is_united(
     assert [row["line"] for row in missing if row["file"] == FILE] == [10, 11]
 
 
-def test_a_run_of_labels_is_not_kept(covered: Project) -> None:
-    assert verb(coverage, covered, "--db", "sqlite", "cache") == OK
-    assert not list(covered.results.glob("coverage*"))
-
-
-def test_what_cannot_be_had_and_nothing_else(
+def test_what_is_not_here_and_nothing_else(
     covered: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert verb(coverage, covered, "--db", "postgres99") == USAGE
@@ -302,6 +276,7 @@ class Apart(Project):
         return self.folder
 
 
+@pytest.mark.slow
 def test_the_real_series_on_one_label(
     real: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
