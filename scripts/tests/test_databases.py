@@ -554,7 +554,7 @@ def test_the_birth_of_a_process(platform: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_compose_file_is_consistent() -> None:
-    import yaml
+    import yaml  # type: ignore[import-untyped]
 
     found = yaml.safe_load(compose.FILE.read_text())["services"]
     names = {target.name for target in targets()} | {"postgres18"}

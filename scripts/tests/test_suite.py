@@ -2,10 +2,12 @@
 
 import argparse
 import json
+import os
 import platform
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +22,9 @@ from suite.cells import Cell
 from suite.run import Run, check_labels, run_tests, split_labels
 from tests.conftest import FILES, RUNTESTS, commit, make_project, table, verb
 from verbs import test
+
+
+SCRIPTS = Path(__file__).parents[1]
 
 
 def run(**outcomes: str) -> Run:
@@ -38,7 +43,7 @@ def test_only_news_is_news() -> None:
 
 
 def test_baselines_are_readable_and_have_reasons() -> None:
-    for path in (Path(__file__).parents[1] / "suite" / "baseline").glob("*.toml"):
+    for path in (SCRIPTS / "suite" / "baseline").glob("*.toml"):
         known = load(path.stem, "99")
         assert known, path.name
         assert all(entry.reason for entry in known)
@@ -60,7 +65,7 @@ def test_labels_that_are_there_and_others(tmp_path: Path) -> None:
     there = [
         "cache",
         "cache.tests",
-        "cache.tests.X.test_y",
+        "cache.tests.X.y",
         "cache.more",
         "test_sqlite",
     ]
@@ -84,33 +89,52 @@ def test_a_module_that_cannot_be_imported_has_its_path(tmp_path: Path) -> None:
         run_tests(tmp_path, ["cache"], {})
 
 
-def test_each_test_is_recorded_once() -> None:
-    pytest.importorskip("django")
-    from suite.runner import record
+OUTCOMES = """
+import json, unittest
+from suite.runner import Recording, record
 
-    def test_of(name: str, **more: Any) -> Any:
-        return SimpleNamespace(id=lambda: name, **more)
+class T(unittest.TestCase):
+    def test_ok(self):
+        with self.subTest():
+            self.skipTest("not here")
+    def test_fail(self):
+        for n in range(2):
+            with self.subTest():
+                self.assertEqual(n, 0)
+    @unittest.skip("no reason")
+    def test_skip(self): ...
+    @unittest.expectedFailure
+    def test_expected(self):
+        self.fail()
+    @unittest.expectedFailure
+    def test_unexpected(self): ...
+    def test_error(self):
+        raise KeyError("x")
 
-    a, b, c = (test_of(name) for name in "abc")
-    result = SimpleNamespace(
-        passed=[a, b],
-        skipped=[(c, "no reason"), (test_of("a sub", test_case=a), "not here")],
-        expectedFailures=[(test_of("d"), "Traceback\nValueError: x\n")],
-        unexpectedSuccesses=[test_of("e")],
-        failures=[(test_of("b sub", test_case=b), "Traceback\nAssertionError: y\n")],
-        errors=[(test_of("f"), "Traceback\nKeyError\n", "SQL")],
+tests = unittest.defaultTestLoader.loadTestsFromTestCase(T)
+print(json.dumps(record(unittest.TextTestRunner(resultclass=Recording).run(tests))))
+"""
+
+
+def test_each_test_is_recorded_once(stock: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OUTCOMES],
+        env=os.environ | {"PYTHONPATH": f"{stock}{os.pathsep}{SCRIPTS}"},
+        capture_output=True,
+        check=True,
     )
-    found = record(result)
-    assert found["outcomes"] == {
-        "a": "ok",
-        "b": "fail",
-        "c": "skip",
-        "d": "expected failure",
-        "e": "unexpected success",
-        "f": "error",
+    found = json.loads(done.stdout)
+    start = "__main__.T.test_"
+    assert {test.removeprefix(start): o for test, o in found["outcomes"].items()} == {
+        "ok": "ok",
+        "fail": "fail",
+        "skip": "skip",
+        "expected": "expected failure",
+        "unexpected": "unexpected success",
+        "error": "error",
     }
-    assert found["reasons"]["b"] == "AssertionError: y"
-    assert found["reasons"]["c"] == "no reason"
+    assert found["reasons"][f"{start}fail"] == "AssertionError: 1 != 0"
+    assert found["reasons"][f"{start}skip"] == "no reason"
 
 
 def patch(**more: Any) -> series.Patch:
