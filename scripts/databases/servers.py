@@ -277,19 +277,14 @@ def _launch(target: Target) -> tuple[Database, Place]:
     program = target.usable()
     family.module()
     place = Place(target.name, family.user())
-    how = int(family.stop_signal)
     try:
         with step(f"starting {family.label} {program.dotted}"):
             program = family.unpacked(program)
             password, port = secrets.token_hex(12), free_port()
-            family.prepare(program, place, password)
-            command, url = (
-                family.command(program, place, port),
-                family.url(password, port),
-            )
-            server, line = place.start(command, how)
+            url = family.url.format(password=password, port=port)
+            server, line = family.start(program, place, password, port)
             version = _when_ready(family, url, server, place.log)
-            family.settle(program, place, url)
+            family.settle(program, url, place.folder)
     except Died as died:
         log = place.keep_log()
         place.close()
@@ -300,7 +295,7 @@ def _launch(target: Target) -> tuple[Database, Place]:
         place.close()
         raise
     pid, _, birth = line.partition(" ")
-    ours = int(pid), birth, how, str(place.folder)
+    ours = int(pid), birth, int(family.stop_signal), str(place.folder)
     return Database(target, url, version, "private", *ours), place
 
 

@@ -12,7 +12,6 @@ from types import ModuleType
 from urllib.parse import parse_qsl, urlsplit
 
 from databases.family import Family, Program, Unavailable
-from databases.place import Place
 from databases.postgresql import PostgreSQL
 
 PREFIX = "oracle+"
@@ -91,12 +90,11 @@ class StandinPostgreSQL(PostgreSQL):
 
     name = "standin_postgres"
 
-    def url(self, password: str, port: int) -> str:
-        return PREFIX + super().url(password, port)
+    url = f"{PREFIX}{PostgreSQL.url}"
 
     def version(self, url: str) -> str:
         shown = super().version(url.removeprefix(PREFIX))
         return f"PostgreSQL {shown} as {reported(url)}"
 
-    def settle(self, program: Program, place: Place, url: str) -> None:
+    def settle(self, program: Program, url: str, folder: Path) -> None:
         """Do nothing: the collations are for the other backend."""

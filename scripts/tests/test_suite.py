@@ -94,9 +94,7 @@ import json, unittest
 from suite.runner import Recording, record
 
 class T(unittest.TestCase):
-    def test_ok(self):
-        with self.subTest():
-            self.skipTest("not here")
+    def test_ok(self): ...
     def test_fail(self):
         for n in range(2):
             with self.subTest():
