@@ -153,7 +153,7 @@ class Family:
         if version >= self.minimum:
             return None
         shown, least = (".".join(map(str, each)) for each in (version, self.minimum))
-        return f"{self.label} {shown} is older than Django's minimum, {least}"
+        return f"{self.label} {shown} is older than the minimum, {least}"
 
     def belongs(self, shown: str) -> bool:
         """Tell whether a program that prints this for --version is of this family."""

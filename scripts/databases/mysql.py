@@ -59,7 +59,7 @@ class MySQLFamily(Family):
     zone_programs: tuple[str, ...]
 
     def version(self, url: str) -> str:
-        with contextlib.closing(self._connect(url)) as connection:
+        with contextlib.closing(self.connect(url)) as connection:
             cursor = connection.cursor()
             cursor.execute("SELECT VERSION()")
             shown = str(cursor.fetchone()[0])
@@ -87,7 +87,7 @@ class MySQLFamily(Family):
             cwd=folder,
             check=False,
         ).stdout
-        with contextlib.closing(self._connect(url, database="mysql")) as connection:
+        with contextlib.closing(self.connect(url, "mysql")) as connection:
             cursor = connection.cursor()
             cursor.execute("SET autocommit = 0")
             cursor.execute(statements)
@@ -95,7 +95,7 @@ class MySQLFamily(Family):
                 pass
             connection.commit()
 
-    def _connect(self, url: str, **more: str) -> Any:
+    def connect(self, url: str, name: str = "") -> Any:
         address = urls.split(url)
         where: dict[str, Any] = {"host": address.host, "port": address.port or 3306}
         if address.host.startswith("/"):
@@ -105,8 +105,8 @@ class MySQLFamily(Family):
             password=address.password,
             connect_timeout=5,
             charset="utf8mb4",
+            database=name,
             **where,
-            **more,
         )
 
 
@@ -184,7 +184,7 @@ class MySQL(MySQLFamily):
     def settle(self, program: Program, url: str, folder: Path) -> None:
         if program.version >= (9, 6):
             # MD5() and SHA1(), which left the server then and which Django uses.
-            with contextlib.closing(self._connect(url)) as connection:
+            with contextlib.closing(self.connect(url)) as connection:
                 connection.cursor().execute(
                     "INSTALL COMPONENT 'file://component_classic_hashing'"
                 )

@@ -91,7 +91,7 @@ class PostgreSQL(Family):
         return program
 
     def version(self, url: str) -> str:
-        with self._connect(url) as connection:
+        with self.connect(url) as connection:
             shown = connection.execute("SHOW server_version").fetchone()[0]
         return str(shown).split()[0]
 
@@ -102,13 +102,13 @@ class PostgreSQL(Family):
             if program.version >= (17,)
             else "provider=libc, locale='C'"
         )
-        with self._connect(url, "template1") as connection:
+        with self.connect(url, "template1") as connection:
             known = connection.execute("SELECT collname FROM pg_collation").fetchall()
             for name in ICU_COLLATIONS:
                 if (name,) not in known:
                     connection.execute(f'CREATE COLLATION "{name}" ({how})')
 
-    def _connect(self, url: str, name: str = "") -> Any:
+    def connect(self, url: str, name: str = "") -> Any:
         name = name or urls.split(url).name or "postgres"
         return self.module().connect(url, dbname=name, connect_timeout=5)
 

@@ -78,12 +78,6 @@ class StandinH2(Family):
             raise Unavailable(f"no H2: {error}", self.install_command) from None
         return f"H2 {found} as {reported(url)}"
 
-    def too_old(self, version: tuple[int, ...]) -> str | None:
-        if version >= self.minimum:
-            return None
-        shown = ".".join(map(str, version))
-        return f"H2 {shown} is older than 2.1, which the stand-in was made for"
-
 
 class StandinPostgreSQL(PostgreSQL):
     """PostgreSQL with some of Oracle's names, in a private server."""

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from common.errors import StackError
@@ -17,22 +16,14 @@ from databases.sqlite import SQLite
 
 __all__ = ["FAMILIES", "Target", "Unavailable", "resolve", "standins", "targets"]
 
-FAMILIES: Mapping[str, Family] = {
-    family.name: family
-    for family in (
-        SQLite(),
-        PostgreSQL(),
-        MariaDB(),
-        MySQL(),
-        Oracle(),
-        Redis(),
-        Memcached(),
-        double.StandinH2(),
-        double.StandinPostgreSQL(),
-    )
+_DATABASES = (SQLite(), PostgreSQL(), MariaDB(), MySQL(), Oracle())
+_CACHES = (Redis(), Memcached())
+_STANDINS = (double.StandinH2(), double.StandinPostgreSQL())
+FAMILIES: dict[str, Family] = {
+    family.name: family for family in (*_DATABASES, *_CACHES, *_STANDINS)
 }
-CACHES = ("redis", "memcached")
-STANDINS = ("standin_h2", "standin_postgres")
+CACHES = tuple(family.name for family in _CACHES)
+STANDINS = tuple(family.name for family in _STANDINS)
 
 
 @dataclass(frozen=True)
@@ -54,15 +45,12 @@ class Target:
     @property
     def variable(self) -> str:
         """The environment variable in which a user may name a server for this."""
-        last = "DSN" if self.name == "oracle" else "URL"
-        return f"TEST_{self.name.upper()}_{last}"
+        return f"TEST_{self.name.upper()}_{'DSN' if self.name == 'oracle' else 'URL'}"
 
     @property
-    def dsn(self) -> str | None:
+    def dsn(self) -> str:
         """What the user's environment names; no server of a user's is a stand-in."""
-        if self.family in STANDINS:
-            return None
-        return os.environ.get(self.variable) or None
+        return "" if self.family in STANDINS else os.environ.get(self.variable, "")
 
     @property
     def major(self) -> int | None:
@@ -79,15 +67,15 @@ class Target:
     def usable(self) -> Program:
         """Return the program, if there is one that Django takes; else Unavailable."""
         family = FAMILIES[self.family]
-        if self.program is None:
-            label, command = family.label, family.install_command
-            if self.major:
-                label = f"{label} {self.major}"
-                command = f"install {label}, or set {self.variable}"
-            raise Unavailable(f"no {label} server is installed", command)
-        if reason := family.too_old(self.program.version):
+        if self.program and (reason := family.too_old(self.program.version)):
             raise Unavailable(reason, family.install_command)
-        return self.program
+        if self.program:
+            return self.program
+        label, command = family.label, family.install_command
+        if self.major:
+            label = f"{label} {self.major}"
+            command = f"install {label}, or set {self.variable}"
+        raise Unavailable(f"no {label} server is installed", command)
 
 
 def targets() -> list[Target]:
@@ -96,18 +84,21 @@ def targets() -> list[Target]:
     ``postgres`` is the oldest PostgreSQL that Django takes; where a newer major
     version is here too, the newest follows under its own name.
     """
-    installed = FAMILIES["postgresql"].programs()
-    usable = [each for each in installed if Target("", "postgresql", each).is_usable]
-    newest = usable[-1:] if len(usable) > 1 else []
+    postgres = _oldest("postgres", "postgresql")
+    newest = FAMILIES["postgresql"].programs()[-1:]
     return [
         Target("sqlite", "sqlite"),
-        Target("postgres", "postgresql", next(iter(usable or installed), None)),
-        *(Target(f"postgres{new.version[0]}", "postgresql", new) for new in newest),
-        _one("mariadb"),
-        _one("mysql"),
+        postgres,
+        *(
+            Target(f"postgres{each.version[0]}", "postgresql", each)
+            for each in newest
+            if each != postgres.program
+        ),
+        _oldest("mariadb", "mariadb"),
+        _oldest("mysql", "mysql"),
         Target("oracle", "oracle"),
-        _one("redis"),
-        _one("memcached"),
+        _oldest("redis", "redis"),
+        _oldest("memcached", "memcached"),
     ]
 
 
@@ -116,7 +107,7 @@ def standins() -> list[Target]:
     return [
         Target("standin-h2", "standin_h2", reported=double.VERSION),
         Target("standin-h2-23", "standin_h2", reported=double.VERSION_23),
-        _one("standin_postgres"),
+        _oldest("standin-postgres", "standin_postgres"),
     ]
 
 
@@ -125,24 +116,22 @@ def resolve(name: str) -> Target:
 
     Any ``postgresNN`` is known; whether it is here shows when it is to run.
     """
-    known = [*targets(), *standins()]
+    known = {target.name: target for target in (*targets(), *standins())}
+    if name in known:
+        return known[name]
     asked = Target(name, "postgresql")
-    for target in known:
-        if target.name == name:
-            return target
-    if asked.major is not None:
-        installed = FAMILIES["postgresql"].programs()
-        found = [each for each in installed if each.version[0] == asked.major]
-        return Target(name, "postgresql", next(iter(found), None))
-    names = ", ".join(target.name for target in known)
-    raise StackError(
-        f'there is no database "{name}"', f"choose from {names}, or postgresNN"
-    )
+    if asked.major is None:
+        raise StackError(
+            f'there is no database "{name}"',
+            f"choose from {', '.join(known)}, or postgresNN",
+        )
+    installed = FAMILIES["postgresql"].programs()
+    found = [each for each in installed if each.version[0] == asked.major]
+    return Target(name, "postgresql", next(iter(found), None))
 
 
-def _one(family: str) -> Target:
+def _oldest(name: str, family: str) -> Target:
     """Return a target with the oldest program that Django takes, or the newest."""
-    name = family.replace("_", "-")
     each = [Target(name, family, found) for found in FAMILIES[family].programs()]
     usable = [target for target in each if target.is_usable]
     return next(iter(usable or each[-1:]), Target(name, family))

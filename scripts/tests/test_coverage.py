@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +10,14 @@ import pytest
 from common.errors import FINDINGS, OK, USAGE, StackError
 from common.git import Git
 from common.project import Project
-from patchstack import apply, export, series, upstream
-from suite.coverage import blamed, cover, lines, owners, points
-from tests.conftest import (
-    FILES,
-    RUNTESTS,
-    assert_refused,
-    commit,
-    make_project,
-    table,
-    verb,
-)
+from patchstack import apply, export, upstream
+from suite.coverage import cover, lines, owners
+from tests import conftest
+from tests.conftest import assert_refused, commit, table, verb
 from verbs import coverage
 
-BASE = """\
-def get(key):
-    return key
-"""
-FIRST = f"""\
-{BASE}
+BASE = "def get(key):\n    return key\n"
+FIRST = f"""{BASE}
 
 def size(rows):
     if rows:
@@ -43,11 +31,7 @@ REST = """\
         return row
 """
 SECOND = FIRST.replace("    return 0\n", REST)
-EXTRA = """\
-X = 1
-if X:  # pragma: no cover
-    Y = 2
-"""
+EXTRA = "X = 1\nif X:  # pragma: no cover\n    Y = 2\n"
 TESTS = """\
 from django.cache import get, size
 
@@ -61,8 +45,12 @@ FILE, OTHER = "django/cache.py", "django/extra.py"
 @pytest.fixture
 def covered(tmp_path: Path) -> Project:
     """Two patches to one file, and a file of the second that no test imports."""
-    files = {FILE: BASE, "tests/runtests.py": RUNTESTS, "tests/cache/tests.py": TESTS}
-    made = make_project(tmp_path / "project", FILES | files)
+    files = {
+        FILE: BASE,
+        "tests/runtests.py": conftest.RUNTESTS,
+        "tests/cache/tests.py": TESTS,
+    }
+    made = conftest.make_project(tmp_path / "project", conftest.FILES | files)
     verb(apply, made)
     (made.patches / "series.toml").write_text(table("first") + table("second"))
     commit(made, FILE, BASE, FIRST, "Added the size.")
@@ -84,39 +72,21 @@ def test_a_line_is_of_the_patch_that_wrote_it_last(covered: Project) -> None:
     assert owners(git, base, "HEAD", {}) == {FILE: {}}
 
 
-def test_blame_is_not_misled_by_the_text_of_a_line() -> None:
-    first, second = "1" * 40, "2" * 40
-    porcelain = f"{first} 1 1 1\nsummary {second} 1 2 1\n\t{second} 1 3 1\n"
-    assert blamed(porcelain.encode()) == {1: first}
-
-
-def report(
-    lines: list[int], branches: list[list[int]], **more: list[Any]
+def ran(
+    target: str, lines: list[int], branches: list[list[int]], *, standin: bool = False
 ) -> dict[str, Any]:
-    """Return what coverage says of a file with lines 1 to 4 and branches of two."""
+    """Return what is kept of a run of a file with 4 lines and 4 branches."""
     there = [[1, 2], [1, 3], [3, 4], [3, -1]]
-    return {
+    report = {
         "executed_lines": lines,
         "missing_lines": [n for n in (1, 2, 3, 4) if n not in lines],
         "excluded_lines": [],
         "executed_branches": branches,
         "missing_branches": [each for each in there if each not in branches],
-    } | more
-
-
-def ran(
-    target: str, lines: list[int], branches: list[list[int]], *, standin: bool = False
-) -> dict[str, Any]:
+    }
     database = {"target": target, "name": target.title(), "version": "1"}
-    files = {"a": report(lines, branches)}
-    found = {"database": database, "standin": standin, "files": files}
+    found = {"database": database, "standin": standin, "files": {"a": report}}
     return found | {"passed": 5, "failed": {}}
-
-
-def test_what_a_pragma_leaves_out_is_not_there() -> None:
-    files = {"a": report([1, 2], [[1, 3], [3, -1]], excluded_lines=[2, 3])}
-    assert {*points(files, "executed")} == {("a", 1), ("a", 1, 3)}
-    assert {*points(files, "missing")} == {("a", 4), ("a", 1, 2)}
 
 
 @pytest.fixture
@@ -138,8 +108,10 @@ def test_what_any_database_covers_is_covered(text: Path) -> None:
     assert found["united"] == found["with_standins"] == {"statements": 3, "branches": 3}
     assert [row["line"] for row in found["missing"]] == [4]
     assert [(row["line"], row["to"]) for row in found["partial"]] == [(3, 4)]
-    # Lines of others are nothing of a patch.
-    found = cover(runs[:1], ["one"], {"a": {2: "one", 4: "b"}}, text)["one"]
+    # Lines of others are nothing of a patch, and a pragma leaves out line 4.
+    for run in runs:
+        run["files"]["a"]["excluded_lines"] = [4]
+    found = cover(runs, ["one"], {"a": {2: "one", 3: "b", 4: "one"}}, text)["one"]
     assert (found["statements"], found["branches"]) == (1, 0)
 
 
@@ -161,21 +133,13 @@ def test_what_a_stand_in_covers_is_counted_by_itself(text: Path) -> None:
     assert re.split(r" {2,}", shown[0]) == (
         ["patch", "all", "sqlite", "h2", "united", "and stand-ins"]
     )
-    row = ["one", "4, 4", "1, 1", "3, 2", "1, 1", "3, 3"]
-    assert [re.split(r" {2,}", each) for each in shown[1:3]] == [
-        row,
-        ["together", *row[1:]],
-    ]
+    row = ["4, 4", "1, 1", "3, 2", "1, 1", "3, 3"]
+    assert re.split(r" {2,}", shown[1]) == ["one", *row]
+    assert re.split(r" {2,}", shown[2]) == ["together", *row]
     assert shown[3] == "one: 3 lines not covered, 2 branches of covered lines not taken"
     assert "  a:3: x (on a stand-in only)" in shown
     assert "  a:3 → exit: x" in shown
     assert "stand-ins" not in next(lines(patches, runs[:1]))
-
-
-def kept(project: Project) -> dict[str, Any]:
-    found = json.loads((project.results / "coverage.json").read_text())
-    assert isinstance(found, dict)
-    return found
 
 
 @pytest.mark.slow
@@ -189,7 +153,8 @@ def test_a_run_and_what_is_united(
     assert f"  {FILE}:6 → 8: if rows:\n" in out
     assert f"  {FILE}:8: if rows is None:\n" in out
     assert re.search(r"^sqlite [\d.]+: 1 tests passed, 0 new failures$", out, re.M)
-    data = kept(covered)
+    path = covered.results / "coverage.json"
+    data = json.loads(path.read_text())
     assert (data["kind"], data["format"]) == ("coverage", 1)
     assert data["databases"]["sqlite"]["passed"] == 1
     assert data["not_run"]["mariadb"] == coverage.NO_RESULT
@@ -208,24 +173,24 @@ def test_a_run_and_what_is_united(
     assert not list(tree.rglob("*coverage*"))
 
     # What another database covered, in another call.
-    path = covered.results / "coverage" / "sqlite.json"
-    run = json.loads(path.read_text())
+    own = covered.results / "coverage" / "sqlite.json"
+    run = json.loads(own.read_text())
     files = run["files"][FILE]
     files["executed_lines"] += [8, 9]
     files["missing_lines"] = [10, 11]
     files["executed_branches"] += [[6, 8], [8, 9]]
     run["database"] = {"target": "mysql", "name": "MySQL", "version": "9"}
     run["failed"] = {"cache.tests.T.test_get": "it broke"}
-    path.with_stem("mysql").write_text(json.dumps(run))
-    path.with_stem("mariadb").write_text(json.dumps(run | {"tree": "another"}))
-    path.with_stem("postgres").write_text("[]")
-    path.with_stem("oracle").write_text("{")
+    own.with_stem("mysql").write_text(json.dumps(run))
+    own.with_stem("mariadb").write_text(json.dumps(run | {"tree": "another"}))
+    own.with_stem("postgres").write_text("[]")
+    own.with_stem("oracle").write_text("{")
     assert verb(coverage, covered, "--unite") == FINDINGS
     said = capsys.readouterr()
     assert "mysql: FAILED cache.tests.T.test_get: it broke\n" in said.out
     for name in ("mariadb", "postgres", "oracle"):
         assert f"{name}.json: not of this Django and this Python" in said.err
-    data = kept(covered)
+    data = json.loads(path.read_text())
     assert list(data["databases"]) == ["sqlite", "mysql"]
     assert data["patches"]["first"]["united"] == {"statements": 3, "branches": 2}
     assert data["patches"]["first"]["partial"] == []
@@ -246,42 +211,17 @@ def test_what_is_not_here_and_nothing_else(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--unite", "--db", "sqlite"], "runs nothing"),
-        (["--unite", "cache"], "runs nothing"),
-        (["--db", "redis"], "redis is not a database"),
-        (["--db", "nosuch"], 'no database "nosuch"'),
+        ("--unite --db sqlite", "runs nothing"),
+        ("--unite cache", "runs nothing"),
+        ("--db redis", "redis is not a database"),
     ],
 )
-def test_wrong_options_are_refused(
-    tmp_path: Path, words: list[str], message: str
-) -> None:
-    assert_refused(lambda project: verb(coverage, project, *words), tmp_path, message)
+def test_wrong_options_are_refused(tmp_path: Path, words: str, message: str) -> None:
+    assert_refused(
+        lambda project: verb(coverage, project, *words.split()), tmp_path, message
+    )
 
 
 def test_a_series_without_patches_has_nothing_to_cover(empty: Project) -> None:
     with pytest.raises(StackError, match="the series is empty"):
         verb(coverage, empty, "--db", "sqlite")
-
-
-@dataclass(frozen=True)
-class Apart(Project):
-    """A checkout whose results and logs are kept in another folder."""
-
-    folder: Path
-
-    @property
-    def results(self) -> Path:
-        return self.folder
-
-
-@pytest.mark.slow
-def test_the_real_series_on_one_label(
-    real: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    apart = Apart(real.root, real.cache, tmp_path)
-    assert verb(coverage, apart, "--db", "sqlite", "cache.test_operations") == OK
-    out = capsys.readouterr().out
-    for patch in series.load(real):
-        assert f"\n{patch.slug} " in out
-    # The operation of its own is what the label runs.
-    assert "db-cache-migration: " not in out

@@ -23,7 +23,6 @@ from suite.run import Run, check_labels, run_tests, split_labels
 from tests.conftest import FILES, RUNTESTS, commit, make_project, table, verb
 from verbs import test
 
-
 SCRIPTS = Path(__file__).parents[1]
 
 
