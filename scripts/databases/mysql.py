@@ -23,9 +23,6 @@ from databases.family import (
 ZONES = Path("/usr/share/zoneinfo")
 # The same zones again, with other leap seconds or none: twice the time to load.
 OTHER_ZONES = {"posix", "right", "posixrules"}
-# What --unpack takes: no stable release of Debian has MySQL.
-SUITE = "sid"
-PACKAGE = "mysql-server-core"
 # SQL, a statement a line: the user django, who may do everything.
 ACCOUNTS = """\
 CREATE USER IF NOT EXISTS django@'%' IDENTIFIED BY '{password}';

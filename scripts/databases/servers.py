@@ -32,8 +32,7 @@ class Database:
     """A server that answers. ``version`` is what it says itself.
 
     ``source``: "built in", "dsn", "db-up", "private" or "compose". ``signal`` ends
-    the process ``pid``, which began at ``birth``; there is no ``pid`` and no
-    ``folder`` where the server is not a process of ours.
+    the process ``pid``, which began at ``birth``, if it is ours.
     """
 
     target: Target
@@ -151,7 +150,8 @@ def up(names: Iterable[str], unpack: bool = False) -> list[Database]:
     found = []
     for target in [resolve(name) for name in names]:
         if unpack and target.family == "mysql" and not target.is_usable:
-            debian.unpack(mysql.SUITE, mysql.PACKAGE, mysql.unpacked_root())
+            # No stable release of Debian has MySQL.
+            debian.unpack("sid", "mysql-server-core", mysql.unpacked_root())
             target = resolve(target.name)
         found.append(_there(target) or _start_and_leave(target))
     return found

@@ -21,7 +21,6 @@ _CAPABILITIES = "-dac_override,-dac_read_search"
 
 # What unittest puts before the name of something that it cannot import.
 _FAILED_TEST = "unittest.loader._FailedTest."
-HELP = "./scripts/stack test --help"
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,6 @@ def split_labels(tree: Path, labels: Sequence[str]) -> tuple[list[str], list[str
     Whether a module has the class or the test that a label names, only an import
     would tell: such a label counts as there.
     """
-
     there = []
     for label in labels:
         parts = label.split(".")
@@ -119,8 +117,12 @@ def run_tests(
         if not results.exists():
             return Run({}, {}, done.returncode or 1, log)
         data = json.loads(results.read_text(encoding="utf-8"))
-    found = {key: _named(data[key], tree, labels) for key in ("outcomes", "reasons")}
-    return Run(**found, code=done.returncode, log=log)
+    paths = {test: _path(test, tree, labels) for test in data["outcomes"]}
+    outcomes, reasons = (
+        {paths[test]: text for test, text in data[key].items()}
+        for key in ("outcomes", "reasons")
+    )
+    return Run(outcomes, reasons, done.returncode, log)
 
 
 def _unprivileged() -> list[str]:
@@ -136,25 +138,19 @@ def _inherited() -> dict[str, str]:
     return {key: text for key, text in os.environ.items() if not key.startswith(own)}
 
 
-def _named(
-    found: Mapping[str, str], tree: Path, labels: Sequence[str]
-) -> dict[str, str]:
-    """Return the same with the paths of test modules that cannot be imported.
+def _path(test: str, tree: Path, labels: Sequence[str]) -> str:
+    """Return the dotted path of a test, or of a module that cannot be imported.
 
     unittest names such a module by its path, or by what is left of a label. Raise
     StackError if there is no such file: then the label is wrong.
     """
-    named = {}
-    for test, text in found.items():
-        name = test.removeprefix(_FAILED_TEST)
-        if name != test:
-            paths = [name, *(each for each in labels if each.endswith(f".{name}"))]
-            modules = [each for each in paths if _file(tree, each).is_file()]
-            if not modules:
-                raise StackError(f"no label selects {name}: {text}", HELP)
-            name = modules[0]
-        named[name] = text
-    return named
+    name = test.removeprefix(_FAILED_TEST)
+    if name == test:
+        return test
+    for path in (name, *(label for label in labels if label.endswith(f".{name}"))):
+        if _file(tree, path).is_file():
+            return path
+    raise StackError(f"no test has the label {name}", "./scripts/stack test --help")
 
 
 def _file(tree: Path, module: str) -> Path:

@@ -84,7 +84,7 @@ def test_a_module_that_cannot_be_imported_has_its_path(tmp_path: Path) -> None:
     (folder / "test_query.py").touch()
     ran = run_tests(tmp_path, ["cache", "cache.test_query"], {}, log=tmp_path / "log")
     assert ran.failed == ("cache.test_query", "cache.tests")
-    with pytest.raises(StackError, match="no label selects test_query"):
+    with pytest.raises(StackError, match="no test has the label test_query"):
         run_tests(tmp_path, ["cache"], {})
 
 
