@@ -29,7 +29,7 @@ that is united; what is not covered is no finding. Status 2 if nothing ran.
 import argparse
 import json
 import platform
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,11 @@ if TYPE_CHECKING:
 HELP = "./scripts/stack coverage --help"
 KEPT = "coverage-run"  # The kind of a file in results/coverage/.
 NO_RESULT = "no run of this Django and this Python is in results/coverage"
+
+
+# The tree, its patches, and for each file that they touch: line → patch.
+type Django = tuple[Path, list[series.Patch], dict[str, dict[int, str]]]
+type Runs = dict[str, dict[str, Any]]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -67,9 +72,7 @@ def chosen(asked: Iterable[str] | None) -> list["Target"]:
     return found
 
 
-def patched(
-    project: "Project",
-) -> tuple[Path, list[series.Patch], dict[str, dict[int, str]]]:
+def patched(project: "Project") -> Django:
     """Build the series; return its tree, its patches and the owners of its lines."""
     from suite.coverage import owners
 
@@ -107,27 +110,30 @@ def stored(
             say(f"{path.name}: not of this Django and this Python: left out")
 
 
-def run(args: argparse.Namespace, project: "Project") -> int:
-    if args.unite and (args.labels or args.db):
-        raise StackError("--unite runs nothing: no --db and no LABEL go with it", HELP)
-    names = [target.name for target in chosen(None)]
-    targets = [] if args.unite else chosen(args.db)
+def measured(
+    project: "Project",
+    targets: Iterable["Target"],
+    labels: Sequence[str],
+    django: Django,
+) -> tuple[Runs, dict[str, str]]:
+    """Run labels on databases; without any run the default ones, and keep the runs.
+
+    Return the runs and, of databases that are missing, name → reason.
+    """
     from databases.targets import STANDINS
     from lab.evidence.kept import database, head, keep
     from lab.oracle.ladder import LABELS
     from suite.cells import NotRun
-    from suite.coverage import cover, lines, measure
-    from suite.run import check_labels
+    from suite.coverage import measure
 
-    tree, patches, owners = patched(project)
-    check_labels(tree, args.labels)
+    tree, patches, owners = django
     areas = list(dict.fromkeys(label for patch in patches for label in patch.tests))
-    folder, logs = project.results / "coverage", project.results / "logs" / "coverage"
-    runs = {}
-    missing = dict.fromkeys(names, NO_RESULT)
+    runs: Runs = {}
+    missing = {}
     for target in targets:
         default = LABELS if target.family in STANDINS else areas
-        done = measure(target, tree, owners, args.labels or default, logs)
+        logs = project.results / "logs" / "coverage"
+        done = measure(target, tree, owners, labels or default, logs)
         if isinstance(done, NotRun):
             missing[target.name] = done.reason
             print(f"{target.name}: not run: {done.reason}\n  next: {done.command}")
@@ -139,12 +145,27 @@ def run(args: argparse.Namespace, project: "Project") -> int:
             | database(target.name, cell.version)
             | {"passed": cell.passed, "failed": failed, "files": files}
         )
-        if not args.labels:
-            path = folder / f"{target.name}.json"
+        if not labels:
+            path = project.results / "coverage" / f"{target.name}.json"
             keep(runs[target.name], path, project.root)
+    return runs, missing
+
+
+def run(args: argparse.Namespace, project: "Project") -> int:
+    if args.unite and (args.labels or args.db):
+        raise StackError("--unite runs nothing: no --db and no LABEL go with it", HELP)
+    names = [target.name for target in chosen(None)]
+    targets = [] if args.unite else chosen(args.db)
+    from lab.evidence.kept import head, keep
+    from suite.coverage import cover, lines
+    from suite.run import check_labels
+
+    django = tree, patches, owners = patched(project)
+    check_labels(tree, args.labels)
+    runs, missing = measured(project, targets, args.labels, django)
     if not args.labels:
-        earlier = stored(folder, tree.name, runs)
-        runs |= {each["database"]["target"]: each for each in earlier}
+        for each in stored(project.results / "coverage", tree.name, {*runs}):
+            runs[each["database"]["target"]] = each
     if not runs and args.unite:
         raise StackError(NO_RESULT, "./scripts/stack coverage --db sqlite")
     if not runs:
@@ -155,20 +176,11 @@ def run(args: argparse.Namespace, project: "Project") -> int:
     found = cover(every, [patch.slug for patch in patches], owners, tree)
     print("\n".join(lines(found, every)))
     if not args.labels:
-        shown = {
-            name: {
-                "name": each["database"]["name"],
-                "version": each["database"]["version"],
-                "passed": each["passed"],
-                "failed": len(each["failed"]),
-                "standin": each["standin"],
-            }
-            for name, each in zip(ran, every, strict=True)
-        }
-        not_run = {name: why for name, why in missing.items() if name not in runs}
+        why = {name: missing.get(name, NO_RESULT) for name in names if name not in runs}
+        shown = {name: runs[name]["database"]["version"] for name in ran}
         keep(
             head("coverage", tree.name, project.root)
-            | {"databases": shown, "not_run": not_run, "patches": found},
+            | {"databases": shown, "not_run": why, "patches": found},
             project.results / "coverage.json",
             project.root,
         )
