@@ -24,6 +24,8 @@ from databases.targets import FAMILIES, Target, Unavailable, resolve
 READY = 60.0  # seconds
 # What db-up left running: one JSON file for each server, for its owner's eyes.
 LEFT = Path(__file__).parents[2] / ".cache" / "servers"
+# A server of docker compose that is not ours to end.
+UP_ALREADY = "compose, up already"
 KEPT = ("url", "version", "pid", "birth", "signal", "folder")
 
 
@@ -31,8 +33,8 @@ KEPT = ("url", "version", "pid", "birth", "signal", "folder")
 class Database:
     """A server that answers. ``version`` is what it says itself.
 
-    ``source``: "built in", "dsn", "db-up", "private" or "compose". ``signal`` ends
-    the process ``pid``, which began at ``birth``, if it is ours.
+    ``source``: "built in", "dsn", "db-up", "private", "compose" or UP_ALREADY. If
+    it is a process of ours, ``signal`` ends ``pid``, which began at ``birth``.
     """
 
     target: Target
@@ -109,19 +111,8 @@ def running(target: Target) -> Iterator[Database]:
     private one from local programs, docker compose. Unavailable if there is none;
     StackError if the user's DSN is wrong or a server does not start.
     """
-    if found := _there(target):
-        yield found
-        return
-    with contextlib.ExitStack() as stack:
-        try:
-            database = stack.enter_context(private(target))
-        except Unavailable:
-            if not compose.has(target.name):
-                raise
-            database, ours = _composed(target)
-            if ours:
-                stack.callback(compose.stop, target.name)
-        yield database
+    with contextlib.ExitStack() as ending:
+        yield _there(target) or _start(target, ending)[0]
 
 
 @contextlib.contextmanager
@@ -134,10 +125,7 @@ def private(target: Target) -> Iterator[Database]:
     try:
         yield database
     finally:
-        if not database.alive():
-            log = place.keep_log()
-            say(f"{target.name} died: {tail(log)} (log: {log})")
-        place.close()
+        _end(database, place)
 
 
 def up(names: Iterable[str], unpack: bool = False) -> list[Database]:
@@ -246,17 +234,10 @@ def _forget(server: Database) -> None:
 
 def _start_and_leave(target: Target) -> Database:
     """Start a server that stays, and write down how to end it."""
-    with contextlib.ExitStack() as undo:
-        try:
-            database, place = _launch(target)
-            undo.callback(place.close)
-        except Unavailable:
-            if not compose.has(target.name):
-                raise
-            (database, ours), place = _composed(target), None
-            if not ours:
-                return database
-            undo.callback(compose.stop, target.name)
+    with contextlib.ExitStack() as ending:
+        database, place = _start(target, ending)
+        if database.source == UP_ALREADY:
+            return database
         file = left_file(target.name)
         file.parent.mkdir(parents=True, exist_ok=True)
         # It holds a password.
@@ -265,10 +246,34 @@ def _start_and_leave(target: Target) -> Database:
         entry = {key: getattr(database, key) for key in KEPT}
         fresh.write_text(json.dumps(entry, indent=1) + "\n")
         fresh.replace(file)
-        undo.pop_all()
+        ending.pop_all()
     if place:
         place.leave()
     return replace(database, source="db-up")
+
+
+def _start(
+    target: Target, ending: contextlib.ExitStack
+) -> tuple[Database, Place | None]:
+    """Start a server, for which ``ending`` does what ends it."""
+    try:
+        database, place = _launch(target)
+    except Unavailable:
+        if not compose.has(target.name):
+            raise
+        database = _composed(target)
+        if database.source != UP_ALREADY:
+            ending.callback(compose.stop, target.name)
+        return database, None
+    ending.callback(_end, database, place)
+    return database, place
+
+
+def _end(database: Database, place: Place) -> None:
+    if not database.alive():
+        log = place.keep_log()
+        say(f"{database.target.name} died: {tail(log)} (log: {log})")
+    place.close()
 
 
 def _launch(target: Target) -> tuple[Database, Place]:
@@ -315,8 +320,8 @@ def _when_ready(
     raise Died(f"no answer in {READY:.0f} s ({last}): {tail(log)}")
 
 
-def _composed(target: Target) -> tuple[Database, bool]:
-    """Return the server of compose.yaml, and whether we started it."""
+def _composed(target: Target) -> Database:
+    """Return the server of compose.yaml; start it if it is not up already."""
     family = FAMILIES[target.family]
     family.module()
     with step(f"starting {family.label} with docker compose"):
@@ -331,4 +336,4 @@ def _composed(target: Target) -> tuple[Database, bool]:
             f"{family.label} of docker compose does not answer: {error}",
             " ".join(compose.command(target.name, "logs")),
         ) from None
-    return Database(target, url, version, "compose"), ours
+    return Database(target, url, version, "compose" if ours else UP_ALREADY)

@@ -29,10 +29,8 @@ STANDINS = ("oracle+h2", "oracle+postgres")
 DOUBLE = "lab.oracle.standin"
 EXAMPLES = (
     "write one like sqlite:///:memory: , postgres://user:password@host:5432/name , "
-    "mysql://user:password@host:3306/name or oracle://user:password@host:1521/service"
-)
-CACHE_EXAMPLES = (
-    "write one like redis://127.0.0.1:6379/0 or memcached://127.0.0.1:11211"
+    "mysql://user:password@host:3306/name , redis://127.0.0.1:6379/0 , "
+    "memcached://127.0.0.1:11211 or oracle://user:password@host:1521/service"
 )
 
 
@@ -57,10 +55,9 @@ def hide(url: str) -> str:
     return f"{scheme}{slashes}{user}:***{at}{tail}" if colon else url
 
 
-def malformed(url: str, why: object, examples: str = EXAMPLES) -> StackError:
-    return StackError(
-        f'"{hide(url)}" is not a URL that names a server: {why}', examples
-    )
+def malformed(url: str, why: object) -> StackError:
+    shown = f'"{hide(url)}" is not a URL that names a server: {why}'
+    return StackError(shown, EXAMPLES)
 
 
 def split(url: str) -> Address:
@@ -147,9 +144,9 @@ def cache(url: str) -> dict[str, str]:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise malformed(url, error, CACHE_EXAMPLES) from None
+        raise malformed(url, error) from None
     if not parts.hostname:
-        raise malformed(url, "it has no host", CACHE_EXAMPLES)
+        raise malformed(url, "it has no host")
     if parts.scheme in ("redis", "rediss"):
         # A database in the URL, even the usual 0, beats the one in OPTIONS, which
         # Django's tests set.
@@ -160,6 +157,5 @@ def cache(url: str) -> dict[str, str]:
         location = f"{host}:{port or 11211}"
         backend = "memcached.PyMemcacheCache"
     else:
-        why = f'the scheme "{parts.scheme}" is not a cache'
-        raise malformed(url, why, CACHE_EXAMPLES)
+        raise malformed(url, f'the scheme "{parts.scheme}" is not a cache')
     return {"BACKEND": f"django.core.cache.backends.{backend}", "LOCATION": location}

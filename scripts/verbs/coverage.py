@@ -95,8 +95,10 @@ def stored(
 
     Not those of the targets in ``without``.
     """
+    from lab.evidence.kept import FORMAT
+
     python = platform.python_version()
-    wanted = {"kind": KEPT, "format": 1, "tree": tree, "python": python}
+    wanted = {"kind": KEPT, "format": FORMAT, "tree": tree, "python": python}
     for path in sorted(folder.glob("*.json")):
         if path.stem in without:
             continue

@@ -44,9 +44,7 @@ def tally(patch: series.Patch, results: Mapping[str, str]) -> dict[str, dict[str
     run. So is, once, a module without any result.
     """
     found = results.items()
-    own = {
-        test: result for test, result in found if in_modules(test, patch.red_modules)
-    }
+    own = {test: r for test, r in found if in_modules(test, patch.red_modules)}
     for module in patch.red_modules:
         if not any(in_modules(test, [module]) for test in own):
             own[module] = "not_run"
