@@ -116,6 +116,11 @@ class Family:
     # The names of the server program, and folders in which to look for it, too.
     servers: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    # What it prints for --version, a regular expression.
+    banner = ""
+    # The URL where no server is needed; {reported} is the version of Oracle that a
+    # stand-in is to report.
+    built_in = ""
     # The name and the text of a file for the server's eyes: everybody can read a
     # command line.
     file: tuple[str, str] | None = None
@@ -130,13 +135,6 @@ class Family:
     def version(self, url: str) -> str:
         """Connect (within 5 s) and ask; raise what the driver raises."""
         raise NotImplementedError
-
-    def built_in(self, reported: str) -> str | None:
-        """Return the URL where no server is needed; None where one is.
-
-        ``reported`` is the version of Oracle that a stand-in is to report.
-        """
-        return None
 
     def module(self) -> ModuleType:
         """Return the Python driver; Unavailable with the command that installs it."""
@@ -155,26 +153,16 @@ class Family:
         shown, least = (".".join(map(str, each)) for each in (version, self.minimum))
         return f"{self.label} {shown} is older than the minimum, {least}"
 
-    def belongs(self, shown: str) -> bool:
-        """Tell whether a program that prints this for --version is of this family."""
-        return True
-
     def programs(self) -> list[Program]:
         """Return the installed servers, oldest first."""
-        shown = {
-            path: shown_version(path)
-            for path in executables(self.servers, self.folders)
-        }
+        paths = executables(self.servers, self.folders)
+        shown = [(shown_version(path), path) for path in paths]
         found = [
             Program(version_in(text), path)
-            for path, text in shown.items()
-            if version_in(text) and self.belongs(text)
+            for text, path in shown
+            if version_in(text) and re.search(self.banner, text)
         ]
         return sorted(found, key=lambda program: program.version)
-
-    def unpacked(self, program: Program) -> Program:
-        """Return the program that can run."""
-        return program
 
     def user(self) -> str | None:
         """Return the user to run as when root; None: as ourselves."""

@@ -114,6 +114,7 @@ class MariaDB(MySQLFamily):
     install_command = install("mariadb-server-core mariadb-client", brew="mariadb")
     schemes = ("mysql",)
     servers = ("mariadbd", "mysqld")
+    banner = "MariaDB"
     folders = ("/opt/homebrew/opt/mariadb*/bin", "/usr/local/opt/mariadb*/bin")
     zone_programs = ("mariadb-tzinfo-to-sql", "mysql_tzinfo_to_sql")
     file = "init.sql", ACCOUNTS
@@ -130,9 +131,6 @@ class MariaDB(MySQLFamily):
     """
     url = "mariadb://django:{password}@127.0.0.1:{port}/"
 
-    def belongs(self, shown: str) -> bool:
-        return "MariaDB" in shown
-
 
 class MySQL(MySQLFamily):
     """MySQL from the system, or out of a Debian package.
@@ -148,6 +146,8 @@ class MySQL(MySQLFamily):
         " or set TEST_MYSQL_URL"
     )
     servers = ("mysqld",)
+    # On Debian mysqld is a link to mariadbd.
+    banner = "Ver (?!.*MariaDB)"
     folders = ("/opt/homebrew/opt/mysql*/bin", "/usr/local/opt/mysql*/bin")
     zone_programs = ("mysql_tzinfo_to_sql",)
     # root@localhost comes without a password: nobody may log in as that.
@@ -159,10 +159,6 @@ class MySQL(MySQLFamily):
     """
     setup = f"mysqld {serve} --initialize-insecure --init-file={{folder}}/init.sql"
     url = "mysql://django:{password}@127.0.0.1:{port}/"
-
-    def belongs(self, shown: str) -> bool:
-        # On Debian mysqld is a link to mariadbd.
-        return "Ver " in shown and "MariaDB" not in shown
 
     def programs(self) -> list[Program]:
         """Return those of the system, then one that was unpacked earlier."""

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import pwd
 import signal
+import subprocess
 import tarfile
 import tempfile
 from dataclasses import replace
@@ -21,6 +22,7 @@ from databases.family import (
     shown_version,
     version_in,
 )
+from databases.place import Place
 
 # Collations that models of Django's own test suite name.
 ICU_COLLATIONS = ["sv-x-icu", "en-x-icu"]
@@ -73,9 +75,12 @@ class PostgreSQL(Family):
         names = {entry.pw_name for entry in pwd.getpwall()}
         return "postgres" if "postgres" in names else "nobody"
 
-    def unpacked(self, program: Program) -> Program:
-        is_packed = program.path.suffix == ".gz"
-        return replace(program, path=unpack(program.path)) if is_packed else program
+    def start(
+        self, program: Program, place: Place, password: str, port: int
+    ) -> tuple[subprocess.Popen[str], str]:
+        if program.path.suffix == ".gz":
+            program = replace(program, path=unpack(program.path))
+        return super().start(program, place, password, port)
 
     def version(self, url: str) -> str:
         with self.connect(url) as connection:

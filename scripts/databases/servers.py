@@ -170,7 +170,7 @@ def _there(target: Target) -> Database | None:
     family = FAMILIES[target.family]
     if target.dsn:
         return _named_by_user(target, target.dsn)
-    if url := family.built_in(target.reported):
+    if url := family.built_in.format(reported=target.reported):
         version = family.version(url)
         if reason := family.too_old(version_in(version)):
             raise Unavailable(reason, family.install_command)
@@ -284,7 +284,6 @@ def _launch(target: Target) -> tuple[Database, Place]:
     place = Place(target.name, family.user())
     try:
         with step(f"starting {family.label} {program.dotted}"):
-            program = family.unpacked(program)
             password, port = secrets.token_hex(12), free_port()
             url = family.url.format(password=password, port=port)
             server, line = family.start(program, place, password, port)

@@ -52,13 +52,11 @@ class StandinH2(Family):
     label = "H2 in Oracle mode"
     minimum = (2, 1)
     driver = "jpype"
+    built_in = f"{PREFIX}h2:///?version={{reported}}"
     install_command = (
         "apt-get install libh2-java default-jre-headless, or install Java and set"
         f" {H2_JAR}=/path/to/h2.jar"
     )
-
-    def built_in(self, reported: str) -> str:
-        return f"{PREFIX}h2:///?version={reported}"
 
     def module(self) -> ModuleType:
         """Return JPype, if it finds Java."""

@@ -189,7 +189,9 @@ def test_names_that_are_not_here() -> None:
         servers.down(["nosuch"])
 
 
-def test_versions_that_django_refuses(fake: Any) -> None:
+def test_programs_that_are_not_taken(
+    fake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     fake("postgres", "echo 'postgres (PostgreSQL) 14.2'")
     fake("initdb", "")
     with pytest.raises(Unavailable, match=r"14\.2 is older than .*, 15"):
@@ -198,11 +200,6 @@ def test_versions_that_django_refuses(fake: Any) -> None:
     old = Target("mysql", "mysql", Program((8, 0, 36), Path("/usr/sbin/mysqld")))
     with pytest.raises(Unavailable, match=r"8\.0\.36 is older than .*, 8\.4"):
         old.usable()
-
-
-def test_mariadb_is_not_taken_for_mysql(
-    fake: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
     server = fake("mysqld", "echo 'mysqld  Ver 10.11.19-MariaDB for Linux'")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
     found = resolve("mysql").program
@@ -516,14 +513,3 @@ def test_nothing_unpacks_where_apt_is_not(
     with pytest.raises(StackError, match="on Debian only"):
         debian.unpack("sid", "mysql-server-core", tmp_path / "root")
     assert not (tmp_path / "root").exists()
-
-
-def test_the_launcher_of_an_unpacked_root(tmp_path: Path) -> None:
-    assert debian.launcher(tmp_path) == ()
-    libraries = tmp_path / "usr" / "lib" / "aarch64-linux-gnu"
-    libraries.mkdir(parents=True)
-    loader = tmp_path / "usr" / "lib" / "ld-linux-aarch64.so.1"
-    loader.touch()
-    program, option, paths = debian.launcher(tmp_path)
-    assert (program, option) == (str(loader), "--library-path")
-    assert paths.split(":")[0] == str(libraries)
