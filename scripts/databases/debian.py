@@ -63,7 +63,8 @@ def unpack(suite: str, package: str, into: Path) -> None:
     StackError if this is no Debian, the suite cannot be reached, or it does not
     have the package.
     """
-    if not all(map(shutil.which, ("apt-get", "dpkg-deb"))):
+    tools = all(map(shutil.which, ("apt-get", "dpkg-deb")))
+    if not tools or platform.freedesktop_os_release().get("ID") != "debian":
         raise StackError(
             f"packages can be unpacked on Debian only, this is {platform.platform()}",
             "install the server, or name one in the environment",
