@@ -1,4 +1,4 @@
-"""What every family of servers has in common: find it, start it, ask its version."""
+"""What all families of servers have in common, and how installed programs are found."""
 
 import importlib
 import os
@@ -7,12 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar
 
 from databases.place import Place
 
@@ -30,7 +28,7 @@ SERVER_FOLDERS = (
 
 
 class Unavailable(Exception):
-    """This database cannot be had here: why, and what would make it run."""
+    """This machine does not have the database: why, and what would change that."""
 
     def __init__(self, reason: str, command: str) -> None:
         super().__init__(f"{reason}; {command}")
@@ -40,30 +38,36 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Program:
-    """An installed server.
+    """An installed server: ``path`` is its program, or the archive of a wheel.
 
-    ``path`` is the server program, for PostgreSQL the folder of its programs or
-    the wheel's archive. ``prefix`` goes before a program of it to run that.
+    ``prefix`` goes before the path, ``options`` behind all others.
     """
 
     version: tuple[int, ...]
     path: Path
-    origin: str = "system"
     prefix: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
     @property
     def dotted(self) -> str:
         return ".".join(map(str, self.version))
 
 
+def install(packages: str, brew: str = "") -> str:
+    """Return the command that installs packages of Debian, on macOS of Homebrew."""
+    return (
+        f"brew install {brew or packages}" if MACOS else f"apt-get install {packages}"
+    )
+
+
 def version_in(text: str) -> tuple[int, ...]:
-    """The first dotted number; () if there is none."""
+    """Return the first dotted number; () if there is none."""
     found = re.search(r"\d+(?:\.\d+)+", text)
     return tuple(map(int, found[0].split("."))) if found else ()
 
 
-def shown_version(*command: str) -> str:
-    """What a program says to --version; empty if it cannot run."""
+def shown_version(*command: str | Path) -> str:
+    """Return what a program prints for --version; "" if it cannot run."""
     try:
         return subprocess.run(
             [*command, "--version"],
@@ -77,53 +81,63 @@ def shown_version(*command: str) -> str:
         return ""
 
 
-def folders(*patterns: str) -> list[Path]:
-    """PATH, the usual folders of servers, and the patterns' matches."""
-    named = [*os.environ.get("PATH", "").split(os.pathsep), *SERVER_FOLDERS]
-    found = [Path(folder) for folder in named if folder.startswith("/")]
-    for pattern in patterns:
-        found += sorted(Path("/").glob(pattern.removeprefix("/")))
-    return found
+def executables(names: Iterable[str], patterns: Iterable[str] = ()) -> list[Path]:
+    """Return the programs of these names, each once.
 
-
-def executables(names: Iterable[str], where: Iterable[Path]) -> list[Path]:
-    """The programs of these names, each once, in order.
-
-    As found, links not followed: redis-server is a link to a program that does
+    Look in the folders that match ``patterns``, then on PATH, then where servers
+    usually are. Links are not followed: redis-server is a link to a program that does
     what its own name says.
     """
-    wanted = tuple(names)
-    paths = (folder / name for folder in where for name in wanted)
+    folders = [each for text in patterns for each in sorted(Path("/").glob(text[1:]))]
+    usual = [*os.environ.get("PATH", "").split(os.pathsep), *SERVER_FOLDERS]
+    folders += [Path(text) for text in usual if text.startswith("/")]
     found: dict[Path, Path] = {}
-    for path in paths:
-        if shutil.which(path) is not None:
+    for path in (folder / name for folder in folders for name in names):
+        if shutil.which(path):
             found.setdefault(path.resolve(), path)
     return list(found.values())
 
 
-class Family(ABC):
-    """One kind of server. Subclasses say how; nothing here knows a product."""
+class Family:
+    """One kind of server. Subclasses say how; nothing here knows a product.
 
-    name: ClassVar[str]
-    label: ClassVar[str]
-    minimum: ClassVar[tuple[int, ...]] = ()
-    driver: ClassVar[str]
-    driver_command: ClassVar[str] = "./scripts/stack setup"
-    install_command: ClassVar[str]
+    In what starts a server, {folder} stands for its private folder, {port} for its
+    port, and in ``file`` and ``url`` {password} for its password.
+    """
 
-    @abstractmethod
+    name: str
+    label: str
+    minimum: tuple[int, ...] = ()
+    driver: str
+    driver_command = "./scripts/stack setup"
+    install_command: str
+    # Schemes of its URLs beside its name.
+    schemes: tuple[str, ...] = ()
+    # The names of the server program, and folders in which to look for it, too.
+    servers: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    # What it prints for --version, a regular expression.
+    banner = ""
+    # The URL where no server is needed; {reported} is the version of Oracle that a
+    # stand-in is to report.
+    built_in = ""
+    # The name and the text of a file for the server's eyes: everybody can read a
+    # command line.
+    file: tuple[str, str] | None = None
+    # The program and its options that prepare the folder, if one does.
+    setup = ""
+    # The options of the server, and one more for root.
+    serve: str
+    as_root = ""
+    url: str
+    stop_signal: int = signal.SIGTERM
+
     def version(self, url: str) -> str:
-        """Connect (within 5 s) and ask; whatever the driver raises if it fails."""
-
-    def built_in(self, reported: str) -> str | None:
-        """The URL where no server is needed; None where one is.
-
-        ``reported`` is the version of Oracle that a stand-in is to report.
-        """
-        return None
+        """Connect (within 5 s) and ask; raise what the driver raises."""
+        raise NotImplementedError
 
     def module(self) -> ModuleType:
-        """The Python driver; Unavailable with the command that installs it."""
+        """Return the Python driver; Unavailable with the command that installs it."""
         try:
             return importlib.import_module(self.driver)
         except ImportError as error:
@@ -133,40 +147,53 @@ class Family(ABC):
             ) from None
 
     def too_old(self, version: tuple[int, ...]) -> str | None:
-        """Why Django would refuse this version; None if it would not."""
+        """Say why Django refuses this version; None if it does not."""
         if version >= self.minimum:
             return None
-        return (
-            f"{self.label} {'.'.join(map(str, version))} is older than "
-            f"Django's minimum, {'.'.join(map(str, self.minimum))}"
-        )
+        shown, least = (".".join(map(str, each)) for each in (version, self.minimum))
+        return f"{self.label} {shown} is older than the minimum, {least}"
 
-
-class LocalFamily(Family):
-    """A family whose servers can be started from installed programs."""
-
-    stop_signal: ClassVar[int] = signal.SIGTERM
-
-    @abstractmethod
     def programs(self) -> list[Program]:
-        """The installed servers, oldest first."""
-
-    @abstractmethod
-    def prepare(self, program: Program, place: Place, password: str) -> Program:
-        """Make the data folder; the program that shall run on it."""
-
-    @abstractmethod
-    def command(self, program: Program, place: Place, port: int) -> list[str]:
-        """The server's command line."""
-
-    @abstractmethod
-    def url(self, password: str, port: int) -> str:
-        """How to reach the server that command() started."""
-
-    def settle(self, program: Program, place: Place, url: str) -> tuple[str, ...]:
-        """What a running private server still needs; notes on what it lacks."""
-        return ()
+        """Return the installed servers, oldest first."""
+        paths = executables(self.servers, self.folders)
+        shown = [(shown_version(path), path) for path in paths]
+        found = [
+            Program(version_in(text), path)
+            for text, path in shown
+            if version_in(text) and re.search(self.banner, text)
+        ]
+        return sorted(found, key=lambda program: program.version)
 
     def user(self) -> str | None:
-        """The user to run as when root; None: as ourselves."""
+        """Return the user to run as when root; None: as ourselves."""
         return None
+
+    def start(
+        self, program: Program, place: Place, password: str, port: int
+    ) -> tuple[subprocess.Popen[str], str]:
+        """Prepare the folder and start the server in it; see Place.start()."""
+        facts = {"folder": place.folder, "port": port}
+
+        def words(text: str) -> list[str]:
+            found = [word.format_map(facts) for word in text.split()]
+            root = [self.as_root] if self.as_root and os.geteuid() == 0 else []
+            return [*found, *root, *program.options]
+
+        if self.file:
+            name, text = self.file
+            place.write(name, text.format(password=password))
+        if self.setup:
+            tool, *options = words(self.setup)
+            place.run([*program.prefix, self.tool(program, tool), *options])
+        server = [*program.prefix, str(program.path), *words(self.serve)]
+        return place.start(server, int(self.stop_signal))
+
+    def tool(self, program: Program, *names: str) -> str:
+        """Return the first program of these names that came with the server."""
+        near = program.path.parent, program.path.parent.parent / "bin"
+        if found := executables(names, map(str, near)):
+            return str(found[0])
+        raise Unavailable(f"{names[0]} is not installed", self.install_command)
+
+    def settle(self, program: Program, url: str, folder: Path) -> None:
+        """Give a running private server what the tests need of it."""

@@ -1,164 +1,138 @@
-"""MySQL, and what it shares with MariaDB."""
+"""MySQL and MariaDB: the servers that Django's MySQL backend talks to."""
 
 import contextlib
-import os
+import getpass
 import signal
 import subprocess
 from pathlib import Path
 from typing import Any
 
-from databases import cache, urls
+from common.progress import say
+from common.project import user_cache
+from databases import urls
 from databases.debian import launcher
 from databases.family import (
-    MACOS,
-    LocalFamily,
+    Family,
     Program,
-    executables,
-    folders,
+    Unavailable,
+    install,
     shown_version,
     version_in,
 )
-from databases.place import Place
 
 ZONES = Path("/usr/share/zoneinfo")
 # The same zones again, with other leap seconds or none: twice the time to load.
 OTHER_ZONES = {"posix", "right", "posixrules"}
+# SQL, a statement a line: the user django, who may do everything.
+ACCOUNTS = """\
+CREATE USER IF NOT EXISTS django@'%' IDENTIFIED BY '{password}';
+GRANT ALL ON *.* TO django@'%' WITH GRANT OPTION;
+"""
+SERVE = """
+    --no-defaults --datadir={folder}/data --socket={folder}/sock --pid-file={folder}/pid
+    --port={port} --bind-address=127.0.0.1 --skip-name-resolve --skip-log-bin
+    --character-set-server=utf8mb4 --max-connections=200 --innodb-doublewrite=OFF
+    --innodb-buffer-pool-size=256M --innodb-flush-log-at-trx-commit=0
+    --innodb-flush-method=nosync
+"""
 
 
-# What --unpack takes: no stable release of Debian has MySQL.
-SUITE = "sid"
-PACKAGE = "mysql-server-core"
-
-
-class MySQLProtocol(LocalFamily):
-    """Servers that Django's MySQL backend talks to."""
+class MySQLFamily(Family):
+    """What MariaDB and MySQL share."""
 
     driver = "MySQLdb"
     driver_command = (
-        "brew install mysql-client pkgconf && ./scripts/stack setup"
-        if MACOS
-        else "apt-get install default-libmysqlclient-dev pkg-config gcc python3-dev "
-        "&& ./scripts/stack setup"
+        install(
+            "default-libmysqlclient-dev pkg-config gcc python3-dev",
+            brew="mysql-client pkgconf",
+        )
+        + " && ./scripts/stack setup"
     )
+    # Both servers refuse root unless told so; the folder is root's own.
+    as_root = "--user=root"
     # Nobody wants the data: an orderly end takes MySQL 3 s, and a server that is
     # still starting puts it off.
     stop_signal = signal.SIGKILL
-    server_names: tuple[str, ...]
     zone_programs: tuple[str, ...]
-    homebrew: str
-
-    def belongs(self, shown: str) -> bool:
-        """Whether a program that says this of itself is of this family."""
-        raise NotImplementedError
-
-    def programs(self) -> list[Program]:
-        where = folders(
-            f"/opt/homebrew/opt/{self.homebrew}*/bin",
-            f"/usr/local/opt/{self.homebrew}*/bin",
-        )
-        found = []
-        for server in executables(self.server_names, where):
-            shown = shown_version(str(server))
-            # On Debian mysqld is a link to mariadbd.
-            if self.belongs(shown) and (version := version_in(shown)):
-                found.append(Program(version, server))
-        return sorted(found, key=lambda program: program.version)
-
-    def url(self, password: str, port: int) -> str:
-        return f"{self.name}://django:{password}@127.0.0.1:{port}/"
 
     def version(self, url: str) -> str:
-        with contextlib.closing(self._connect(url)) as connection:
+        with contextlib.closing(self.connect(url)) as connection:
             cursor = connection.cursor()
             cursor.execute("SELECT VERSION()")
             shown = str(cursor.fetchone()[0])
         # Some MariaDB servers put 5.5.5- before their version, for old clients.
         return shown.removeprefix("5.5.5-")
 
-    def settle(self, program: Program, place: Place, url: str) -> tuple[str, ...]:
+    def settle(self, program: Program, url: str, folder: Path) -> None:
         """Load the time zones: without them Django skips its tests of them."""
-        near = program.path.parent, program.path.parent.parent / "bin"
-        found = executables(self.zone_programs, [*near, *folders()])
-        if not found:
-            return (f"no {self.zone_programs[0]}: tests of time zones are skipped",)
-        if not ZONES.is_dir():
-            return (f"no {ZONES}: tests of time zones are skipped",)
+        try:
+            tool = self.tool(program, *self.zone_programs)
+            entries = [each for each in ZONES.iterdir() if each.name not in OTHER_ZONES]
+        except (Unavailable, OSError) as error:
+            say(f"{self.name}: tests of time zones are skipped: {error}")
+            return
         # Not from the tzdata wheel: its files have 64-bit data only, which these
         # programs do not read, so that every zone would be UTC.
-        zones = place.folder / "zones"
+        zones = folder / "zones"
         zones.mkdir()
-        for path in ZONES.iterdir():
-            if path.name not in OTHER_ZONES:
-                (zones / path.name).symlink_to(path)
+        for path in entries:
+            (zones / path.name).symlink_to(path)
         statements = subprocess.run(
-            [*program.prefix, str(found[0]), str(zones)],
+            [*program.prefix, tool, str(zones)],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            cwd=place.folder,
+            cwd=folder,
             check=False,
         ).stdout
-        with contextlib.closing(self._connect(url, database="mysql")) as connection:
+        with contextlib.closing(self.connect(url, "mysql")) as connection:
             cursor = connection.cursor()
             cursor.execute("SET autocommit = 0")
             cursor.execute(statements)
             while cursor.nextset():
                 pass
             connection.commit()
-            cursor.execute(
-                "SELECT CONVERT_TZ('2020-01-01 00:00:00', 'UTC', 'Europe/Zurich')"
-                " = '2020-01-01 01:00:00'"
-            )
-            if cursor.fetchone()[0] != 1:
-                return (f"{found[0].name} cannot read {ZONES}: wrong time zones",)
-        return ()
 
-    def _connect(self, url: str, **more: str) -> Any:
+    def connect(self, url: str, name: str = "") -> Any:
         address = urls.split(url)
-        where: dict[str, Any] = {"host": address.host}
+        where: dict[str, Any] = {"host": address.host, "port": address.port or 3306}
         if address.host.startswith("/"):
             where = {"unix_socket": address.host}
-        elif address.port:
-            where["port"] = address.port
         return self.module().connect(
             user=address.user,
             password=address.password,
             connect_timeout=5,
             charset="utf8mb4",
+            database=name,
             **where,
-            **more,
         )
 
 
-def as_root() -> list[str]:
-    """Both servers refuse root unless it is spelt out; the folder is root's own."""
-    return ["--user=root"] if os.geteuid() == 0 else []
+class MariaDB(MySQLFamily):
+    name = "mariadb"
+    label = "MariaDB"
+    minimum = (10, 11)
+    install_command = install("mariadb-server-core mariadb-client", brew="mariadb")
+    schemes = ("mysql",)
+    servers = ("mariadbd", "mysqld")
+    banner = "MariaDB"
+    folders = ("/opt/homebrew/opt/mariadb*/bin", "/usr/local/opt/mariadb*/bin")
+    zone_programs = ("mariadb-tzinfo-to-sql", "mysql_tzinfo_to_sql")
+    file = "init.sql", ACCOUNTS
+    # Root through the socket only, which lies in a private folder: with the other
+    # method it could log in over TCP, unasked.
+    setup = f"""
+        mariadb-install-db --no-defaults --datadir={{folder}}/data --skip-test-db
+        --auth-root-authentication-method=socket --skip-name-resolve
+        --auth-root-socket-user={getpass.getuser()}
+    """
+    serve = f"""
+        {SERVE} --init-file={{folder}}/init.sql --sync-binlog=0
+        --collation-server=utf8mb4_general_ci
+    """
+    url = "mariadb://django:{password}@127.0.0.1:{port}/"
 
 
-def listening(place: Place, port: int) -> list[str]:
-    """The options that MariaDB and MySQL have in common."""
-    return [
-        f"--socket={place.folder / 'sock'}",
-        f"--pid-file={place.folder / 'pid'}",
-        f"--port={port}",
-        "--bind-address=127.0.0.1",
-        "--skip-name-resolve",
-        "--character-set-server=utf8mb4",
-        "--max-connections=200",
-        "--innodb-buffer-pool-size=256M",
-        "--innodb-flush-log-at-trx-commit=0",
-        "--innodb-flush-method=nosync",
-    ]
-
-
-def accounts(password: str) -> str:
-    """SQL, a statement a line: the user django, who may do everything."""
-    return (
-        f"CREATE USER IF NOT EXISTS django@'%' IDENTIFIED BY '{password}';\n"
-        "GRANT ALL ON *.* TO django@'%' WITH GRANT OPTION;\n"
-    )
-
-
-class MySQL(MySQLProtocol):
+class MySQL(MySQLFamily):
     """MySQL from the system, or out of a Debian package.
 
     The latter only where somebody asked for it: ``db-up mysql --unpack``.
@@ -168,77 +142,48 @@ class MySQL(MySQLProtocol):
     label = "MySQL"
     minimum = (8, 4)
     install_command = (
-        "brew install mysql"
-        if MACOS
-        else "on Debian ./scripts/stack db-up mysql --unpack; else install MySQL "
-        "or set TEST_MYSQL_URL"
+        "on Debian ./scripts/stack db-up mysql --unpack; else install MySQL"
+        " or set TEST_MYSQL_URL"
     )
-    server_names = ("mysqld",)
+    servers = ("mysqld",)
+    # On Debian mysqld is a link to mariadbd.
+    banner = "Ver (?!.*MariaDB)"
+    folders = ("/opt/homebrew/opt/mysql*/bin", "/usr/local/opt/mysql*/bin")
     zone_programs = ("mysql_tzinfo_to_sql",)
-    homebrew = "mysql"
-
-    def belongs(self, shown: str) -> bool:
-        return "Ver " in shown and "MariaDB" not in shown
+    # root@localhost comes without a password: nobody may log in as that.
+    file = "init.sql", f"ALTER USER root@localhost ACCOUNT LOCK;\n{ACCOUNTS}"
+    # The folder of --secure-file-priv is compiled in and need not exist, and the
+    # tests load no files.
+    serve = f"""
+        {SERVE} --secure-file-priv=NULL --mysqlx=OFF --innodb-redo-log-capacity=64M
+    """
+    setup = f"mysqld {serve} --initialize-insecure --init-file={{folder}}/init.sql"
+    url = "mysql://django:{password}@127.0.0.1:{port}/"
 
     def programs(self) -> list[Program]:
-        """The system's, then one that was unpacked earlier."""
-        found = super().programs()
-        root = unpacked_root()
-        server = root / "usr" / "sbin" / "mysqld"
-        prefix = launcher(root)
-        if prefix and (version := version_in(shown_version(*prefix, str(server)))):
-            found.append(Program(version, server, "unpacked", prefix))
-        return found
-
-    def prepare(self, program: Program, place: Place, password: str) -> Program:
-        # root@localhost comes without a password: nobody may log in as that.
-        first = "ALTER USER root@localhost ACCOUNT LOCK;\n" + accounts(password)
-        place.run(
-            [
-                *self._server(program, place),
-                "--initialize-insecure",
-                f"--init-file={place.write('init.sql', first)}",
-            ]
+        """Return those of the system, then one that was unpacked earlier."""
+        usr = unpacked_root() / "usr"
+        server, prefix = usr / "sbin" / "mysqld", launcher(usr.parent)
+        version = version_in(shown_version(*prefix, server)) if prefix else ()
+        options = (
+            f"--basedir={usr}",
+            f"--lc-messages-dir={usr}/share/mysql",
+            f"--character-sets-dir={usr}/share/mysql/charsets",
+            f"--plugin-dir={usr}/lib/mysql/plugin",
         )
-        return program
+        unpacked = [Program(version, server, prefix, options)] if version else []
+        return [*super().programs(), *unpacked]
 
-    def command(self, program: Program, place: Place, port: int) -> list[str]:
-        return [*self._server(program, place), *listening(place, port)]
-
-    def settle(self, program: Program, place: Place, url: str) -> tuple[str, ...]:
+    def settle(self, program: Program, url: str, folder: Path) -> None:
         if program.version >= (9, 6):
             # MD5() and SHA1(), which left the server then and which Django uses.
-            with contextlib.closing(self._connect(url)) as connection:
+            with contextlib.closing(self.connect(url)) as connection:
                 connection.cursor().execute(
                     "INSTALL COMPONENT 'file://component_classic_hashing'"
                 )
-        return super().settle(program, place, url)
-
-    def _server(self, program: Program, place: Place) -> list[str]:
-        command = [
-            *program.prefix,
-            str(program.path),
-            "--no-defaults",
-            *as_root(),
-            f"--datadir={place.folder / 'data'}",
-            # Compiled-in folder that need not exist, and the tests load no files.
-            "--secure-file-priv=NULL",
-            "--mysqlx=OFF",
-            "--disable-log-bin",
-            "--innodb-doublewrite=OFF",
-            "--innodb-redo-log-capacity=64M",
-        ]
-        if program.origin == "unpacked":
-            usr = program.path.parent.parent
-            command += [
-                f"--basedir={usr}",
-                f"--lc-messages-dir={usr}/share/mysql",
-                f"--character-sets-dir={usr}/share/mysql/charsets",
-                f"--plugin-dir={usr}/lib/mysql/plugin",
-            ]
-        return command
+        super().settle(program, url, folder)
 
 
 def unpacked_root() -> Path:
-    """Where ``db-up mysql --unpack`` puts MySQL and every later run finds it."""
-    return cache.user_folder() / "mysql-root"
+    """Return where ``db-up mysql --unpack`` puts MySQL and later runs find it."""
+    return user_cache() / "mysql-root"

@@ -1,4 +1,4 @@
-"""Oracle: from a DSN or from docker compose; nothing that can be started here."""
+"""Oracle: a server that the user names, or that docker compose starts."""
 
 import contextlib
 

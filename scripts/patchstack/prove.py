@@ -203,7 +203,7 @@ def prove(project: Project, case: Case, name: str) -> Proof:
     """Prove one patch on one database. Raise targets.Unavailable, StackError."""
     from databases.servers import running
     from databases.targets import resolve
-    from suite.matrix import Cell, run_cell
+    from suite.cells import Cell, run_cell
 
     patch = case.patch
     base = upstream.base_tree(project)

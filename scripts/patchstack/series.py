@@ -11,6 +11,7 @@ from typing import Any
 from common.errors import StackError
 from common.progress import say
 from common.project import Project
+from suite.run import split_labels
 
 KINDS = ("feature", "fix", "refactor", "docs", "test")
 STATUSES = ("draft", "ready", "submitted", "accepted", "merged", "rejected", "local")
@@ -180,12 +181,8 @@ def present(folder: Path, labels: Sequence[str], patches: Sequence[Patch]) -> li
     are nowhere. StackError if none is left.
     """
     brought = {label.split(".")[0] for label in touched(patches)}
-    lacking = [
-        label
-        for label in labels
-        if (top := label.split(".")[0]) in brought
-        and not (folder / "tests" / top).is_dir()
-    ]
+    missing = split_labels(folder, labels)[1]
+    lacking = [label for label in missing if label.split(".")[0] in brought]
     if lacking and len(lacking) == len(labels):
         raise StackError(f"only the patches bring these tests: {', '.join(lacking)}")
     if lacking:

@@ -27,14 +27,13 @@ class Known:
         return numbers(version) >= numbers(self.since)
 
 
-def numbers(version: str) -> tuple[int, ...]:
+def numbers(version: str) -> list[int]:
     """Return what versions are compared by.
 
     >>> numbers("11.8.9-MariaDB") > numbers("11.8"), numbers("")
-    (True, ())
+    (True, [])
     """
-    found = re.match(r"[\d.]*", version)
-    return tuple(int(part) for part in found[0].split(".") if part) if found else ()
+    return [int(part) for part in re.findall(r"\d+", re.split(r"[^\d.]", version)[0])]
 
 
 @dataclass(frozen=True)
@@ -66,13 +65,11 @@ def load(family: str, version: str) -> tuple[Known, ...]:
 
 
 def judge(run: Run, known: Sequence[Known]) -> Verdict:
-    listed = {entry.test: entry for entry in known}
-    failed = set(run.failed)
+    listed = {entry.test for entry in known}
+    steady = {entry.test for entry in known if not entry.flaky}
     passed = {test for test, outcome in run.outcomes.items() if outcome == "ok"}
     return Verdict(
-        new=tuple(sorted(failed - listed.keys())),
-        known=tuple(sorted(failed & listed.keys())),
-        repaired=tuple(
-            sorted(t for t in passed & listed.keys() if not listed[t].flaky)
-        ),
+        new=tuple(sorted({*run.failed} - listed)),
+        known=tuple(sorted({*run.failed} & listed)),
+        repaired=tuple(sorted(passed & steady)),
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from common.errors import FINDINGS, OK, USAGE
 from common.tables import aligned
-from suite.matrix import Cell, NotRun
+from suite.cells import Cell, NotRun
 from suite.tooltests import NONE, Count
 
 

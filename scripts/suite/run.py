@@ -28,8 +28,9 @@ class Run:
     """What one call of runtests.py did.
 
     ``outcomes`` maps test ids to "ok", "fail", "error", "skip", "expected
-    failure" or "unexpected success"; ``log`` holds everything it printed, None
-    if that went to the terminal. ``code`` is its exit status.
+    failure" or "unexpected success", ``reasons`` some of them to a line of text;
+    ``log`` holds everything it printed, None if that went to the terminal.
+    ``code`` is its exit status.
     """
 
     outcomes: Mapping[str, str]
@@ -47,28 +48,32 @@ class Run:
         return Counter(self.outcomes.values())
 
 
-def unprivileged() -> list[str]:
-    """Return the command that takes root's file privileges from what follows."""
-    if os.geteuid() != 0 or not (setpriv := shutil.which("setpriv")):
-        return []
-    return [setpriv, f"--bounding-set={_CAPABILITIES}", f"--inh-caps={_CAPABILITIES}"]
+def split_labels(tree: Path, labels: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the labels whose folder or module is in the tree's tests, and the others.
+
+    Whether a module has the class or the test that a label names, only an import
+    would tell: such a label counts as there.
+    """
+    there = []
+    for label in labels:
+        parts = label.split(".")
+        heads = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+        is_folder = (tree / "tests" / Path(*parts)).is_dir()
+        if is_folder or any(_file(tree, head).is_file() for head in heads):
+            there.append(label)
+    return there, [label for label in labels if label not in there]
 
 
 def check_labels(tree: Path, labels: Sequence[str]) -> None:
     """Raise StackError for a label whose module is not in the tree's tests."""
-    for label in labels:
-        parts = label.split(".")
-        path = tree / "tests" / parts[0]
-        if not path.is_dir() and not path.with_suffix(".py").is_file():
-            near = sorted(
-                p.name for p in (tree / "tests").iterdir() if p.name[:3] == label[:3]
-            )
-            hint = f"; there are {', '.join(near[:5])}" if near else ""
-            raise StackError(
-                f"there is no test label {label}{hint}",
-                "a label is a folder of Django's tests/, such as cache, or a dotted"
-                " path into it",
-            )
+    for label in split_labels(tree, labels)[1]:
+        names = sorted(path.name for path in (tree / "tests").glob(f"{label[:3]}*"))
+        hint = f"; there are {', '.join(names[:5])}" if names else ""
+        raise StackError(
+            f"there is no test label {label}{hint}",
+            "a label is a folder of Django's tests/, such as cache, or a dotted"
+            " path into it",
+        )
 
 
 def run_tests(
@@ -88,64 +93,65 @@ def run_tests(
     StackError for a label that does not exist.
     """
     check_labels(tree, labels)
-    with tempfile.TemporaryDirectory(prefix="stack-") as folder:
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="stack-") as folder,
+        Path(log or os.devnull).open("wb") as output,
+    ):
         results = Path(folder) / "results.json"
-        command = [
-            *unprivileged(),
-            *(sys.executable, *through, "runtests.py"),
-            "--settings=databases.settings",
-            "--noinput",  # A killed run leaves test databases: replace them.
-            # Before the rest, in which an option may take a word behind it.
-            *labels,
-            *extra,
-        ]
-        inherited = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith(("DJANGO_", "STACK_", "PYTHON"))
-        }
-        paths = (str(tree), str(SCRIPTS))
-        env = (
-            inherited
-            | {"PYTHONPATH": os.pathsep.join(paths), "STACK_RESULTS": str(results)}
-            | dict(environment)
+        # Before ``extra``, in which an option may take a word behind it. A killed run
+        # leaves test databases: --noinput replaces them.
+        words = ("--settings=databases.settings", "--noinput", *labels, *extra)
+        done = subprocess.run(
+            [*unprivileged(), sys.executable, *through, "runtests.py", *words],
+            cwd=tree / "tests",
+            env=_inherited()
+            | {"PYTHONPATH": f"{tree}{os.pathsep}{SCRIPTS}"}
+            | {"STACK_RESULTS": str(results), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output if log else None,
+            stderr=subprocess.STDOUT if log else None,
+            check=False,
         )
-        if log is not None:
-            log.parent.mkdir(parents=True, exist_ok=True)
-        with Path(log or os.devnull).open("wb") as output:
-            done = subprocess.run(
-                command,
-                cwd=tree / "tests",
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=output if log else None,
-                stderr=subprocess.STDOUT if log else None,
-                check=False,
-            )
         if not results.exists():
             return Run({}, {}, done.returncode or 1, log)
         data = json.loads(results.read_text(encoding="utf-8"))
-    outcomes, reasons = data["outcomes"], data["reasons"]
-    for name in [each for each in outcomes if each.startswith(_FAILED_TEST)]:
-        reason = reasons.pop(name)
-        module = broken_module(name.removeprefix(_FAILED_TEST), tree, labels)
-        if module is None:
-            raise StackError(
-                f"a label does not exist: {reason}",
-                "./scripts/stack test --help",
-            )
-        outcomes[module] = outcomes.pop(name)
-        reasons[module] = reason
+    paths = {test: _path(test, tree, labels) for test in data["outcomes"]}
+    outcomes, reasons = (
+        {paths[test]: text for test, text in data[key].items()}
+        for key in ("outcomes", "reasons")
+    )
     return Run(outcomes, reasons, done.returncode, log)
 
 
-def broken_module(name: str, tree: Path, labels: Sequence[str]) -> str | None:
-    """Return the dotted path of a test module that cannot be imported.
+def unprivileged() -> list[str]:
+    """Return the command that takes root's file privileges from what follows."""
+    if os.geteuid() != 0 or not (setpriv := shutil.which("setpriv")):
+        return []
+    return [setpriv, f"--bounding-set={_CAPABILITIES}", f"--inh-caps={_CAPABILITIES}"]
 
-    ``name`` is what unittest calls it: the path, or what is left of a label.
-    None if there is no such file, so that the label is wrong.
+
+def _inherited() -> dict[str, str]:
+    """Return what the tests see of our environment."""
+    own = ("DJANGO_", "STACK_", "PYTHON")
+    return {key: text for key, text in os.environ.items() if not key.startswith(own)}
+
+
+def _path(test: str, tree: Path, labels: Sequence[str]) -> str:
+    """Return the dotted path of a test, or of a module that cannot be imported.
+
+    unittest names such a module by its path, or by what is left of a label. Raise
+    StackError if there is no such file: then the label is wrong.
     """
+    name = test.removeprefix(_FAILED_TEST)
+    if name == test:
+        return test
     for path in (name, *(label for label in labels if label.endswith(f".{name}"))):
-        if (tree / "tests" / path.replace(".", "/")).with_suffix(".py").is_file():
+        if _file(tree, path).is_file():
             return path
-    return None
+    raise StackError(f"no test has the label {name}", "./scripts/stack test --help")
+
+
+def _file(tree: Path, module: str) -> Path:
+    return tree.joinpath("tests", *module.split(".")).with_suffix(".py")

@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +10,14 @@ import pytest
 from common.errors import FINDINGS, OK, USAGE, StackError
 from common.git import Git
 from common.project import Project
-from patchstack import series, upstream
-from suite.owned import Points, blamed, changed, owners, read, united
-from tests.conftest import (
-    FILES,
-    RUNTESTS,
-    assert_refused,
-    commit,
-    make_project,
-    table,
-    verb,
-)
+from patchstack import upstream
+from suite.coverage import cover, lines, owners
+from tests import conftest
+from tests.conftest import assert_refused, commit, table, verb
 from verbs import apply, coverage, export
-from verbs.coverage import Ran, cover
 
-BASE = """\
-def get(key):
-    return key
-"""
-FIRST = f"""\
-{BASE}
+BASE = "def get(key):\n    return key\n"
+FIRST = f"""{BASE}
 
 def size(rows):
     if rows:
@@ -44,11 +31,7 @@ REST = """\
         return row
 """
 SECOND = FIRST.replace("    return 0\n", REST)
-EXTRA = """\
-X = 1
-if X:  # pragma: no cover
-    Y = 2
-"""
+EXTRA = "X = 1\nif X:  # pragma: no cover\n    Y = 2\n"
 TESTS = """\
 from django.cache import get, size
 
@@ -62,8 +45,12 @@ FILE, OTHER = "django/cache.py", "django/extra.py"
 @pytest.fixture
 def covered(tmp_path: Path) -> Project:
     """Two patches to one file, and a file of the second that no test imports."""
-    files = {FILE: BASE, "tests/runtests.py": RUNTESTS, "tests/cache/tests.py": TESTS}
-    made = make_project(tmp_path / "project", FILES | files)
+    files = {
+        FILE: BASE,
+        "tests/runtests.py": conftest.RUNTESTS,
+        "tests/cache/tests.py": TESTS,
+    }
+    made = conftest.make_project(tmp_path / "project", conftest.FILES | files)
     verb(apply, made)
     (made.patches / "series.toml").write_text(table("first") + table("second"))
     commit(made, FILE, BASE, FIRST, "Added the size.")
@@ -74,155 +61,110 @@ def covered(tmp_path: Path) -> Project:
 
 
 def test_a_line_is_of_the_patch_that_wrote_it_last(covered: Project) -> None:
-    django = coverage.patched(covered)
-    assert django.owners == {
-        FILE: {
-            **dict.fromkeys((3, 4, 5, 6, 7), "first"),
-            **dict.fromkeys((8, 9, 10, 11), "second"),
-        },
-        OTHER: dict.fromkeys((1, 2, 3), "second"),
-    }
-
-
-def test_a_file_that_is_gone_and_one_of_tests_are_not_looked_at(
-    covered: Project,
-) -> None:
+    owned = coverage.patched(covered)[2]
+    first = dict.fromkeys(range(3, 8), "first")
+    second = dict.fromkeys(range(8, 12), "second")
+    assert owned == {FILE: first | second, OTHER: dict.fromkeys((1, 2, 3), "second")}
+    # A file that is gone and one of tests are not looked at.
     (covered.src / OTHER).unlink()
     commit(covered, "tests/cache/tests.py", "get(1)", "get(2)", "Removed the file.")
-    git = Git(covered.src)
-    base = upstream.base(covered)
-    assert changed(git, base, "HEAD") == [FILE]
-    assert changed(git, "HEAD", "HEAD") == []
-    assert owners(git, "HEAD", {}, [FILE]) == {FILE: {}}
+    git, base = Git(covered.src), upstream.base(covered)
+    assert owners(git, base, "HEAD", {}) == {FILE: {}}
 
 
-def test_blame_is_not_misled_by_the_text_of_a_line() -> None:
-    first, second = "1" * 40, "2" * 40
-    porcelain = f"{first} 1 1 1\nsummary {second} 1 2 1\n\t{second} 1 3 1\n"
-    assert blamed(porcelain.encode()) == {1: first}
+def ran(
+    target: str, lines: list[int], branches: list[list[int]], *, standin: bool = False
+) -> dict[str, Any]:
+    """Return what is kept of a run of a file with 4 lines and 4 branches."""
+    there = [[1, 2], [1, 3], [3, 4], [3, -1]]
+    report = {
+        "executed_lines": lines,
+        "missing_lines": [n for n in (1, 2, 3, 4) if n not in lines],
+        "excluded_lines": [],
+        "executed_branches": branches,
+        "missing_branches": [each for each in there if each not in branches],
+    }
+    database = {"target": target, "name": target.title(), "version": "1"}
+    found = {"database": database, "standin": standin, "files": {"a": report}}
+    return found | {"passed": 5, "failed": {}}
 
 
-def test_what_a_pragma_leaves_out_is_not_there() -> None:
-    there, ran = read(
-        {
-            "a": {
-                "executed_lines": [1, 2],
-                "missing_lines": [3],
-                "excluded_lines": [2],
-                "executed_branches": [[1, 3], [2, -1]],
-                "missing_branches": [[1, -1]],
-            }
-        }
-    )
-    assert ran == points([1], [(1, 3)])
-    assert there == points([1, 3], [(1, 3), (1, -1)])
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    (tmp_path / "a").write_text("x\n" * 4)
+    return tmp_path
 
 
-def points(
-    lines: list[int], branches: list[tuple[int, int]], file: str = "a"
-) -> Points:
-    return Points(
-        frozenset((file, line) for line in lines),
-        frozenset((file, *branch) for branch in branches),
-    )
+ALL = {"a": dict.fromkeys((1, 2, 3, 4), "one")}
 
 
-def ran(target: str, covered: Points, *, standin: bool = False) -> Ran:
-    there = points([1, 2, 3, 4], [(1, 2), (1, 3), (3, 4), (3, -1)])
-    return Ran(target, target.title(), "1", standin, 5, {}, there, covered)
-
-
-ONE = series.Patch(1, "one", "s", "fix", "draft", "It does.")
-
-
-def test_what_any_database_covers_is_covered() -> None:
+def test_what_any_database_covers_is_covered(text: Path) -> None:
     runs = [
-        ran("sqlite", points([1, 2], [(1, 2)])),
-        ran("postgres", points([1, 3], [(1, 3), (3, -1)])),
+        ran("sqlite", [1, 2], [[1, 2]]),
+        ran("postgres", [1, 3], [[1, 3], [3, -1]]),
     ]
-    [found] = cover(runs, [ONE], {"a": dict.fromkeys((1, 2, 3, 4), "one")})
-    assert found.covered["sqlite"].counts == {"statements": 2, "branches": 1}
-    assert found.united == found.every == united([runs[0].covered, runs[1].covered])
-    assert found.missing == [("a", 4)]
-    assert found.partial == [("a", 3, 4)]
+    found = cover(runs, ["one"], ALL, text)["one"]
+    assert found["covered"]["sqlite"] == {"statements": 2, "branches": 1}
+    assert found["united"] == found["with_standins"] == {"statements": 3, "branches": 3}
+    assert [row["line"] for row in found["missing"]] == [4]
+    assert [(row["line"], row["to"]) for row in found["partial"]] == [(3, 4)]
+    # Lines of others are nothing of a patch, and a pragma leaves out line 4.
+    for run in runs:
+        run["files"]["a"]["excluded_lines"] = [4]
+    found = cover(runs, ["one"], {"a": {2: "one", 3: "b", 4: "one"}}, text)["one"]
+    assert (found["statements"], found["branches"]) == (1, 0)
 
 
-def test_what_a_stand_in_covers_is_counted_by_itself() -> None:
+def test_what_a_stand_in_covers_is_counted_by_itself(text: Path) -> None:
     runs = [
-        ran("sqlite", points([1], [(1, 2)])),
-        ran("h2", points([1, 3, 4], [(1, 3), (3, 4)]), standin=True),
+        ran("sqlite", [1], [[1, 2]]),
+        ran("h2", [1, 3, 4], [[1, 3], [3, 4]], standin=True),
     ]
-    [found] = cover(runs, [ONE], {"a": dict.fromkeys((1, 2, 3, 4), "one")})
-    assert found.united.counts == {"statements": 1, "branches": 1}
-    assert found.every.counts == {"statements": 3, "branches": 3}
-    assert found.missing == [("a", 2), ("a", 3), ("a", 4)]
+    patches = cover(runs, ["one"], ALL, text)
+    found = patches["one"]
+    assert found["united"] == {"statements": 1, "branches": 1}
+    assert found["with_standins"] == {"statements": 3, "branches": 3}
+    missing = [(row["line"], row["only_standin"]) for row in found["missing"]]
+    assert missing == [(2, False), (3, True), (4, True)]
     # Of line 3, which only the stand-in runs, what it does not take either.
-    assert found.partial == [("a", 1, 3), ("a", 3, -1)]
-    rows = coverage.missing_rows(found, {"a": ["x"] * 4})
-    assert [row["only_standin"] for row in rows["missing"]] == [False, True, True]
-    assert [row["only_standin"] for row in rows["partial"]] == [True, False]
-    shown = list(coverage.not_covered("one", rows))
-    assert shown[0] == "one: 3 lines not covered, 2 branches of covered lines not taken"
+    partial = [(r["line"], r["to"], r["only_standin"]) for r in found["partial"]]
+    assert partial == [(1, 3, True), (3, -1, False)]
+    shown = "\n".join(lines(patches, runs)).splitlines()
+    assert re.split(r" {2,}", shown[0]) == (
+        ["patch", "all", "sqlite", "h2", "united", "and stand-ins"]
+    )
+    row = ["4, 4", "1, 1", "3, 2", "1, 1", "3, 3"]
+    assert re.split(r" {2,}", shown[1]) == ["one", *row]
+    assert re.split(r" {2,}", shown[2]) == ["together", *row]
+    assert shown[3] == "one: 3 lines not covered, 2 branches of covered lines not taken"
     assert "  a:3: x (on a stand-in only)" in shown
     assert "  a:3 → exit: x" in shown
+    assert "stand-ins" not in next(lines(patches, runs[:1]))
 
 
-def test_lines_of_others_are_nothing_of_a_patch() -> None:
-    [found] = cover([ran("sqlite", points([1], []))], [ONE], {"a": {2: "one", 4: "b"}})
-    assert found.there == points([2], [])
-    assert found.united == Points()
-
-
-def test_the_table_has_a_column_for_each_database() -> None:
-    runs = [ran("sqlite", points([1], [(1, 2)])), ran("h2", Points(), standin=True)]
-    found = cover(runs, [ONE], {"a": {1: "one"}})
-    head, _, row, whole = coverage.table(found, runs).splitlines()
-    assert head.split() == [
-        "patch",
-        "all",
-        "sqlite",
-        "h2",
-        "united",
-        "and",
-        "stand-ins",
-    ]
-    assert row.replace("one", "together").split() == whole.split()
-    # There are two branches of line 1; SQLite takes one of them.
-    assert re.split(r" {2,}", row)[1:] == ["1, 2", "1, 1", "0, 0", "1, 1", "1, 1"]
-    assert "stand-ins" not in coverage.table(cover(runs[:1], [ONE], {}), runs[:1])
-
-
-def kept(project: Project) -> dict[str, Any]:
-    found = json.loads((project.results / "coverage.json").read_text())
-    assert isinstance(found, dict)
-    return found
-
-
+@pytest.mark.slow
 def test_a_run_and_what_is_united(
     covered: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert verb(coverage, covered, "--db", "sqlite", "cache") == OK
+    assert not list(covered.results.glob("coverage*"))
     assert verb(coverage, covered, "--db", "sqlite") == OK
     out = capsys.readouterr().out
     assert f"  {FILE}:6 → 8: if rows:\n" in out
     assert f"  {FILE}:8: if rows is None:\n" in out
     assert re.search(r"^sqlite [\d.]+: 1 tests passed, 0 new failures$", out, re.M)
-    data = kept(covered)
+    path = covered.results / "coverage.json"
+    data = json.loads(path.read_text())
     assert (data["kind"], data["format"]) == ("coverage", 1)
-    assert data["databases"]["sqlite"]["passed"] == 1
+    assert list(data["databases"]) == ["sqlite"]
     assert data["not_run"]["mariadb"] == coverage.NO_RESULT
     first, second = data["patches"]["first"], data["patches"]["second"]
     assert (first["statements"], first["branches"]) == (3, 2)
     assert first["united"] == first["covered"]["sqlite"]
     assert first["united"] == {"statements": 3, "branches": 1}
     assert first["missing"] == []
-    [partial] = first["partial"]
-    assert partial == {
-        "file": FILE,
-        "line": 6,
-        "to": 8,
-        "text": "if rows:",
-        "only_standin": False,
-    }
+    row = {"file": FILE, "line": 6, "text": "if rows:", "only_standin": False, "to": 8}
+    assert first["partial"] == [row]
     # Lines 8 to 11, and the first of the file that is not imported.
     assert (second["statements"], second["united"]["statements"]) == (5, 0)
     assert {row["file"] for row in second["missing"]} == {FILE, OTHER}
@@ -231,24 +173,24 @@ def test_a_run_and_what_is_united(
     assert not list(tree.rglob("*coverage*"))
 
     # What another database covered, in another call.
-    path = covered.results / "coverage" / "sqlite.json"
-    run = json.loads(path.read_text())
+    own = covered.results / "coverage" / "sqlite.json"
+    run = json.loads(own.read_text())
     files = run["files"][FILE]
     files["executed_lines"] += [8, 9]
     files["missing_lines"] = [10, 11]
     files["executed_branches"] += [[6, 8], [8, 9]]
     run["database"] = {"target": "mysql", "name": "MySQL", "version": "9"}
     run["failed"] = {"cache.tests.T.test_get": "it broke"}
-    path.with_stem("mysql").write_text(json.dumps(run))
-    path.with_stem("mariadb").write_text(json.dumps(run | {"tree": "another"}))
-    path.with_stem("postgres").write_text("[]")
-    path.with_stem("oracle").write_text("{")
+    own.with_stem("mysql").write_text(json.dumps(run))
+    own.with_stem("mariadb").write_text(json.dumps(run | {"tree": "another"}))
+    own.with_stem("postgres").write_text("[]")
+    own.with_stem("oracle").write_text("{")
     assert verb(coverage, covered, "--unite") == FINDINGS
     said = capsys.readouterr()
     assert "mysql: FAILED cache.tests.T.test_get: it broke\n" in said.out
     for name in ("mariadb", "postgres", "oracle"):
         assert f"{name}.json: not of this Django and this Python" in said.err
-    data = kept(covered)
+    data = json.loads(path.read_text())
     assert list(data["databases"]) == ["sqlite", "mysql"]
     assert data["patches"]["first"]["united"] == {"statements": 3, "branches": 2}
     assert data["patches"]["first"]["partial"] == []
@@ -256,12 +198,7 @@ def test_a_run_and_what_is_united(
     assert [row["line"] for row in missing if row["file"] == FILE] == [10, 11]
 
 
-def test_a_run_of_labels_is_not_kept(covered: Project) -> None:
-    assert verb(coverage, covered, "--db", "sqlite", "cache") == OK
-    assert not list(covered.results.glob("coverage*"))
-
-
-def test_what_cannot_be_had_and_nothing_else(
+def test_what_is_not_here_and_nothing_else(
     covered: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert verb(coverage, covered, "--db", "postgres99") == USAGE
@@ -274,41 +211,17 @@ def test_what_cannot_be_had_and_nothing_else(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--unite", "--db", "sqlite"], "runs nothing"),
-        (["--unite", "cache"], "runs nothing"),
-        (["--db", "redis"], "redis is not a database"),
-        (["--db", "nosuch"], 'no database "nosuch"'),
+        ("--unite --db sqlite", "runs nothing"),
+        ("--unite cache", "runs nothing"),
+        ("--db redis", "redis is not a database"),
     ],
 )
-def test_wrong_options_are_refused(
-    tmp_path: Path, words: list[str], message: str
-) -> None:
-    assert_refused(lambda project: verb(coverage, project, *words), tmp_path, message)
+def test_wrong_options_are_refused(tmp_path: Path, words: str, message: str) -> None:
+    assert_refused(
+        lambda project: verb(coverage, project, *words.split()), tmp_path, message
+    )
 
 
 def test_a_series_without_patches_has_nothing_to_cover(empty: Project) -> None:
     with pytest.raises(StackError, match="the series is empty"):
         verb(coverage, empty, "--db", "sqlite")
-
-
-@dataclass(frozen=True)
-class Apart(Project):
-    """A checkout whose results and logs are kept in another folder."""
-
-    folder: Path
-
-    @property
-    def results(self) -> Path:
-        return self.folder
-
-
-def test_the_real_series_on_one_label(
-    real: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    apart = Apart(real.root, real.cache, tmp_path)
-    assert verb(coverage, apart, "--db", "sqlite", "cache.test_operations") == OK
-    out = capsys.readouterr().out
-    for patch in series.load(real):
-        assert f"\n{patch.slug} " in out
-    # The operation of its own is what the label runs.
-    assert "db-cache-migration: " not in out

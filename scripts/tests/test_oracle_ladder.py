@@ -14,7 +14,7 @@ from lab.oracle.grammars import grammars
 from lab.oracle.ladder import Rung
 from lab.oracle.races import MergeRaced
 from suite.baseline import judge
-from suite.matrix import Cell, NotRun
+from suite.cells import Cell, NotRun
 from suite.run import Run
 from verbs import test
 

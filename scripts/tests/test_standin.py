@@ -33,7 +33,7 @@ from lab.oracle.standin.errors import (
 from lab.oracle.standin.literals import literal
 from lab.oracle.standin.lob import Lob
 from lab.oracle.standin.translation import Dialect, Rule, split_returning, translate
-from suite.matrix import run_cell
+from suite.cells import run_cell
 
 SCRIPTS = Path(__file__).parents[1]
 

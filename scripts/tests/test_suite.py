@@ -1,8 +1,10 @@
-"""Running tests and judging them: pure parts, and a recording of a real run."""
+"""Tests of running tests: what is news, which labels are there, what a run leaves."""
 
 import argparse
 import json
+import os
 import platform
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +17,13 @@ from common.project import Project
 from lab.evidence import kept as evidence
 from patchstack import series
 from patchstack.prove import Proof
-from patchstack.table import between
 from suite.baseline import Known, judge, load
-from suite.matrix import Cell
-from suite.run import Run, broken_module, check_labels
+from suite.cells import Cell
+from suite.run import Run, check_labels, run_tests, split_labels
 from tests.conftest import FILES, RUNTESTS, commit, make_project, table, verb
 from verbs import apply, export, test
+
+SCRIPTS = Path(__file__).parents[1]
 
 
 def run(**outcomes: str) -> Run:
@@ -28,155 +31,184 @@ def run(**outcomes: str) -> Run:
 
 
 def test_only_news_is_news() -> None:
-    known = [Known("a", "why"), Known("b", "why"), Known("c", "why", flaky=True)]
-    verdict = judge(run(a="fail", b="ok", c="ok", d="error", e="ok", f="skip"), known)
-    assert verdict.new == ("d",)
-    assert verdict.known == ("a",)
-    assert verdict.repaired == ("b",)
-
-
-def test_a_listed_test_that_did_not_run_is_not_repaired() -> None:
-    assert judge(run(a="skip"), [Known("a", "why")]).repaired == ()
-
-
-def test_an_unexpected_success_is_news() -> None:
+    known = [*(Known(each, "why") for each in "abg"), Known("c", "why", flaky=True)]
+    ran = run(a="fail", b="ok", c="ok", d="error", e="ok", f="skip", g="skip")
+    assert judge(ran, known) == judge(ran, known[::-1])
+    assert judge(ran, known).new == ("d",)
+    assert judge(ran, known).known == ("a",)
+    # Not the flaky one, nor the one that did not run.
+    assert judge(ran, known).repaired == ("b",)
     assert judge(run(a="unexpected success"), []).new == ("a",)
 
 
 def test_baselines_are_readable_and_have_reasons() -> None:
-    for path in (Path(__file__).parents[1] / "suite" / "baseline").glob("*.toml"):
+    for path in (SCRIPTS / "suite" / "baseline").glob("*.toml"):
         known = load(path.stem, "99")
         assert known, path.name
         assert all(entry.reason for entry in known)
 
 
-def test_a_baseline_can_begin_with_a_version() -> None:
-    known = Known("a", "reason", since="11.8")
-    assert [known.applies_to(each) for each in ("10.11.19", "11.8", "12-x")] == [
-        *(False, True, True)
+@pytest.mark.parametrize(
+    ("version", "applies"),
+    [("10.11.19", False), ("11.8", True), ("12-x", True), ("H2 2", False)],
+)
+def test_a_baseline_can_begin_with_a_version(version: str, applies: bool) -> None:
+    assert Known("a", "reason", since="11.8").applies_to(version) is applies
+    assert Known("a", "reason").applies_to(version)
+
+
+def test_labels_that_are_there_and_others(tmp_path: Path) -> None:
+    (tmp_path / "tests" / "cache" / "more").mkdir(parents=True)
+    (tmp_path / "tests" / "cache" / "tests.py").touch()
+    (tmp_path / "tests" / "test_sqlite.py").touch()
+    there = [
+        "cache",
+        "cache.tests",
+        "cache.tests.X.y",
+        "cache.more",
+        "test_sqlite",
     ]
-    assert Known("a", "reason").applies_to("")
-
-
-def test_a_label_that_does_not_exist(tmp_path: Path) -> None:
-    (tmp_path / "tests" / "cache").mkdir(parents=True)
-    check_labels(tmp_path, ["cache", "cache.tests.X"])
+    missing = ["cachet", "cache.new", "cache.new.X", "cache.tests_x"]
+    assert split_labels(tmp_path, [*missing, *there]) == (there, missing)
     with pytest.raises(StackError, match=r"no test label cachet; there are cache"):
-        check_labels(tmp_path, ["cachet"])
+        check_labels(tmp_path, ["cache", "cachet"])
 
 
 def test_a_module_that_cannot_be_imported_has_its_path(tmp_path: Path) -> None:
-    (tmp_path / "tests" / "upsert").mkdir(parents=True)
-    (tmp_path / "tests" / "upsert" / "test_query.py").touch()
-    for name in ("test_query", "upsert.test_query"):
-        assert broken_module(name, tmp_path, ["upsert.test_query"]) == (
-            "upsert.test_query"
-        )
-    assert broken_module("test_absent", tmp_path, ["upsert.test_absent"]) is None
+    folder = tmp_path / "tests" / "cache"
+    folder.mkdir(parents=True)
+    (tmp_path / "tests" / "runtests.py").write_text(RUNTESTS)
+    failed = "unittest.loader._FailedTest."
+    tests = {f"{failed}cache.tests": "error", f"{failed}test_query": "error"}
+    (folder / "tests.py").write_text(f"OUTCOMES = {tests}")
+    (folder / "test_query.py").touch()
+    ran = run_tests(tmp_path, ["cache", "cache.test_query"], {}, log=tmp_path / "log")
+    assert ran.failed == ("cache.test_query", "cache.tests")
+    with pytest.raises(StackError, match="no test has the label test_query"):
+        run_tests(tmp_path, ["cache"], {})
 
 
-def test_between_replaces_what_is_between() -> None:
-    text = (
-        "x\n<!-- demo:begin, written by ./scripts/stack report -->\n{}"
-        "<!-- demo:end -->\ny\n"
+OUTCOMES = """
+import json, unittest
+from suite.runner import Recording, record
+
+class T(unittest.TestCase):
+    def test_ok(self): ...
+    def test_fail(self):
+        for n in range(2):
+            with self.subTest():
+                self.assertEqual(n, 0)
+    @unittest.skip("no reason")
+    def test_skip(self): ...
+    @unittest.expectedFailure
+    def test_expected(self):
+        self.fail()
+    @unittest.expectedFailure
+    def test_unexpected(self): ...
+    def test_error(self):
+        raise KeyError("x")
+
+tests = unittest.defaultTestLoader.loadTestsFromTestCase(T)
+print(json.dumps(record(unittest.TextTestRunner(resultclass=Recording).run(tests))))
+"""
+
+
+def test_each_test_is_recorded_once(stock: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OUTCOMES],
+        env=os.environ | {"PYTHONPATH": f"{stock}{os.pathsep}{SCRIPTS}"},
+        capture_output=True,
+        check=True,
     )
-    assert between(text.format("old\n"), "demo", "new\n") == text.format("new\n")
-    with pytest.raises(StackError, match="no place for another"):
-        between(text, "another", "new\n")
+    found = json.loads(done.stdout)
+    start = "__main__.T.test_"
+    assert {test.removeprefix(start): o for test, o in found["outcomes"].items()} == {
+        "ok": "ok",
+        "fail": "fail",
+        "skip": "skip",
+        "expected": "expected failure",
+        "unexpected": "unexpected success",
+        "error": "error",
+    }
+    assert found["reasons"][f"{start}fail"] == "AssertionError: 1 != 0"
+    assert found["reasons"][f"{start}skip"] == "no reason"
 
 
 def patch(**more: Any) -> series.Patch:
     return replace(series.Patch(1, "a", "s", "fix", "draft", "It does."), **more)
 
 
-def found(outcomes: dict[str, str], *known: Known) -> dict[str, str]:
+def tally(
+    of: series.Patch, outcomes: dict[str, str], *known: Known
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Return what is counted of a patch's own tests, and of its areas."""
     ran = run(**outcomes)
-    return evidence.results(ran, judge(ran, known))
+    cell = Cell("sqlite", "3", "patched", ran, judge(ran, known), 1.0)
+    found = evidence.tally(of, evidence.results(cell))
+    return found["own"], found["area"]
 
 
 def test_a_label_counts_what_it_selects() -> None:
-    results = found(
-        {
-            "cache.tests.T.a": "ok",
-            "cache.tests.T.b": "expected failure",
-            "cache.tests.U.c": "fail",
-            "cache.tests.U.d": "skip",
-            "cache.tests.T.known": "error",
-            "caches.tests.T.other": "ok",
-        },
-        Known("cache.tests.T.known", "why"),
-    )
-    assert evidence.area(patch(tests=("cache",)), results) == {
-        "passed": 2,
-        "failed": 1,
-        "skipped": 1,
+    outcomes = {
+        "cache.tests.T.a": "ok",
+        "cache.tests.T.b": "expected failure",
+        "cache.tests.U.c": "fail",
+        "cache.tests.U.d": "skip",
+        "cache.tests.T.known": "error",
+        "caches.tests.T.other": "ok",
     }
-    assert evidence.area(patch(tests=("cache.tests.U",)), results) == {
-        "passed": 0,
-        "failed": 1,
-        "skipped": 1,
-    }
+    known = Known("cache.tests.T.known", "why")
+    for label, passed in (("cache", 2), ("cache.tests.U", 0)):
+        counts = {"passed": passed, "failed": 1, "skipped": 1}
+        assert tally(patch(tests=(label,)), outcomes, known)[1] == counts
 
 
-def test_own_tests_that_no_label_selected_are_not_run() -> None:
-    own = patch(red=("cache.tests.T.a", "cache.tests.T.b"), red_modules=("cache.new",))
-    results = found({"cache.tests.T.a": "ok", "cache.new.U.c": "fail"})
-    assert evidence.own(own, results) == {
-        "passed": 1,
-        "failed": 1,
-        "skipped": 0,
-        "not_run": 1,
-    }
-    assert evidence.own(own, {})["not_run"] == 3
-
-
-def test_a_module_that_is_not_importable_has_failed() -> None:
-    results = found({"cache.new": "error"})
-    assert evidence.own(patch(red_modules=("cache.new",)), results)["failed"] == 1
+OWN = patch(
+    red=("cache.tests.T.a", "cache.tests.T.b"),
+    red_modules=("cache.new",),
+    tests=("cache",),
+)
 
 
 @pytest.mark.parametrize(
-    ("outcome", "counted"), [("error", "failed"), ("skip", "skipped")]
+    ("outcomes", "own"),
+    [
+        ({"cache.tests.T.a": "ok", "cache.new.U.c": "fail"}, (1, 1, 0, 1)),
+        ({}, (0, 0, 0, 3)),
+        # A module that cannot be imported.
+        ({"cache.new": "error"}, (0, 1, 0, 2)),
+        # A class and a module that are not set up speak for their tests.
+        (
+            {"setUpClass (cache.tests.T)": "error", "setUpModule (cache.new)": "error"},
+            (0, 3, 0, 0),
+        ),
+        (
+            {"setUpClass (cache.tests.T)": "skip", "setUpModule (cache.new)": "skip"},
+            (0, 0, 3, 0),
+        ),
+    ],
 )
-def test_a_class_that_is_not_set_up_speaks_for_its_tests(
-    outcome: str, counted: str
+def test_the_own_tests_of_a_patch(
+    outcomes: dict[str, str], own: tuple[int, int, int, int]
 ) -> None:
-    results = found(
-        {"setUpClass (cache.tests.T)": outcome, "setUpModule (cache.new)": outcome}
-    )
-    own = patch(
-        red=("cache.tests.T.a", "cache.tests.T.b"),
-        red_modules=("cache.new",),
-        tests=("cache",),
-    )
-    assert evidence.own(own, results)[counted] == 3
-    assert evidence.own(own, results)["not_run"] == 0
-    assert evidence.area(own, results)[counted] == 2
+    names = ("passed", "failed", "skipped", "not_run")
+    found = tally(OWN, outcomes)
+    assert found[0] == dict(zip(names, own, strict=True))
+    assert sum(found[1].values()) == len(outcomes)
 
 
-def test_the_file_of_a_stand_in_says_so(tmp_path: Path) -> None:
+def test_the_files_of_a_stand_in_and_of_the_proofs(tmp_path: Path) -> None:
     ran = run(a="ok")
     cell = Cell("standin-h2", "H2 2 as 19", "patched", ran, judge(ran, []), 1.0)
     data = evidence.tests(cell, [patch()], "tree", tmp_path)
     assert data["standin"] is True
-    assert data["database"] == {
-        "target": "standin-h2",
-        "name": "H2 in Oracle mode",
-        "version": "H2 2 as 19",
-    }
-
-
-def test_the_file_of_the_proofs(tmp_path: Path) -> None:
-    proofs = [Proof("a", "sqlite", (), 2, 30), Proof("a", "oracle", ("bad",), 1, 0)]
-    data = evidence.proofs(proofs, {"b": {"oracle": "no server"}}, "tree", tmp_path)
-    assert data["kind"] == "proofs"
+    assert data["database"]["name"] == "H2 in Oracle mode"
+    proof = Proof("a", "oracle", ("bad",), 1, 0)
+    data = evidence.proofs([proof], {"b": {"oracle": "no server"}}, "tree", tmp_path)
     assert data["patches"] == {
-        "a": {
-            "sqlite": {"red": 2, "unmodified": 30, "findings": []},
-            "oracle": {"red": 1, "unmodified": 0, "findings": ["bad"]},
-        }
+        "a": {"oracle": {"red": 1, "unmodified": 0, "findings": ["bad"]}}
     }
-    assert data["not_run"] == {"b": {"oracle": "no server"}}
+    assert (data["kind"], data["not_run"]) == ("proofs", {"b": {"oracle": "no server"}})
 
 
 @pytest.fixture
@@ -194,7 +226,7 @@ def running(tmp_path: Path) -> Project:
     return made
 
 
-def run_tests(project: Project, *words: str, rest: tuple[str, ...] = ()) -> int:
+def run_verb(project: Project, *words: str, rest: tuple[str, ...] = ()) -> int:
     parser = argparse.ArgumentParser()
     test.configure(parser)
     args = parser.parse_args(["--db", "sqlite", *words])
@@ -202,36 +234,29 @@ def run_tests(project: Project, *words: str, rest: tuple[str, ...] = ()) -> int:
     return test.run(args, project)
 
 
-def test_a_run_of_the_default_labels_leaves_a_file(running: Project) -> None:
-    python = f"py{sys.version_info.major}.{sys.version_info.minor}"
-    assert run_tests(running) == OK
-    kept = running.results / f"tests-{python}-sqlite.json"
-    data = json.loads(kept.read_text())
+def test_only_a_run_of_the_default_labels_leaves_a_file(running: Project) -> None:
+    for words in (["cache"], ["--stock"], ["--src"], ["--full"]):
+        run_verb(running, *words)
+    run_verb(running, rest=("-v2",))
+    assert not list(running.results.glob("tests-*"))
+    assert run_verb(running) == OK
+    [path] = running.results.glob("tests-py3.*-sqlite.json")
+    data = json.loads(path.read_text())
     tree = series.load_lock(running).patches[-1].tree
     assert (data["kind"], data["format"], data["tree"]) == ("tests", 1, tree[:16])
     assert data["python"] == platform.python_version()
     assert data["database"]["target"] == "sqlite"
     assert (data["passed"], data["skipped"], data["new"]) == (1, 1, [])
-    assert data["patches"]["first"] == {
-        "own": {"passed": 1, "failed": 0, "skipped": 0, "not_run": 1},
-        "area": {"passed": 1, "failed": 0, "skipped": 1},
-    }
-
-
-def test_other_runs_leave_none(running: Project) -> None:
-    run_tests(running, "cache")
-    run_tests(running, "--stock")
-    run_tests(running, "--src")
-    run_tests(running, "--full")
-    run_tests(running, rest=("-v2",))
-    assert not list(running.results.glob("tests-*"))
+    own = {"passed": 1, "failed": 0, "skipped": 0, "not_run": 1}
+    area = {"passed": 1, "failed": 0, "skipped": 1}
+    assert data["patches"]["first"] == {"own": own, "area": area}
 
 
 def test_a_file_that_cannot_be_written_hides_nothing(
     running: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     running.results.touch()
-    assert run_tests(running) == OK
+    assert run_verb(running) == OK
     said = capsys.readouterr()
     assert "1 passed, 0 failed, 1 skipped" in said.out
     assert "cannot be written" in said.err

@@ -67,7 +67,7 @@ def measure(project: Project) -> int:
     """Verify, count and test; print it."""
     from databases.targets import resolve
     from lab.bench.statements import mean_statements
-    from suite.matrix import Cell, NotRun, run_target
+    from suite.cells import Cell, NotRun, run_target
 
     patches = series.load(project)
     if found := verify.findings(project):

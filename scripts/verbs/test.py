@@ -39,7 +39,7 @@ from verbs import prove
 if TYPE_CHECKING:
     from databases.targets import Target
     from lab.oracle.ladder import Rung
-    from suite.matrix import Cell, NotRun
+    from suite.cells import Cell, NotRun
     from suite.tooltests import Count
 
 # Without a server it is a ladder of checks: see lab.oracle.ladder.
@@ -157,7 +157,7 @@ def _run_each(
     extra: Sequence[str] = (),
 ) -> tuple[list["Cell"], list["NotRun"]]:
     """Run the labels on each target, those of ``special`` where it names one."""
-    from suite.matrix import NotRun, run_target
+    from suite.cells import NotRun, run_target
 
     cells, not_run = [], []
     for target in targets:

@@ -2,8 +2,6 @@
 
 import platform
 import re
-import sys
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,119 +9,72 @@ from typing import Any
 from common.errors import StackError
 from common.progress import say
 from databases.targets import FAMILIES, STANDINS, resolve
-from lab import options
-from lab import origin as facts
+from lab import options, origin
 from patchstack import series
 from patchstack.prove import Proof, in_modules
-from suite.baseline import Verdict
-from suite.matrix import Cell
-from suite.run import Run
+from suite.cells import Cell
 
 FORMAT = 1
 
 # What unittest calls the setup of a class or a module that fails or skips it.
 _FIXTURE = re.compile(r"(?:setUp|tearDown)(?:Class|Module) \((.+)\)")
-
 _WORDS = {"ok": "passed", "expected failure": "passed", "skip": "skipped"}
-_KNOWN = "known"
-AREA = ("passed", "failed", "skipped")
-OWN = (*AREA, "not_run")
 
 
-def place(test: str) -> str:
-    """Return the dotted path of a test, or of the class or module being set up.
+def results(cell: Cell) -> dict[str, str]:
+    """Return test → "passed", "failed", "skipped" or "known" (as on stock).
 
-    >>> place("setUpClass (cache.tests.DBCacheTests)")
-    'cache.tests.DBCacheTests'
+    A class or a module that was not set up is there by its dotted path.
     """
-    fixture = _FIXTURE.fullmatch(test)
-    return fixture[1] if fixture else test
-
-
-def results(run: Run, verdict: Verdict) -> dict[str, str]:
-    """Return place → "passed", "failed", "skipped" or "known" (as on stock)."""
     found: dict[str, str] = {}
-    for test, outcome in run.outcomes.items():
-        failed = _KNOWN if test in verdict.known else "failed"
-        result = _WORDS.get(outcome, failed)
-        if found.get(place(test)) != "failed":
-            found[place(test)] = result
+    for test, outcome in cell.run.outcomes.items():
+        failed = "known" if test in cell.verdict.known else "failed"
+        fixture = _FIXTURE.fullmatch(test)
+        place = fixture[1] if fixture else test
+        if found.get(place) != "failed":
+            found[place] = _WORDS.get(outcome, failed)
     return found
 
 
-def tally(results: Iterable[str], names: Sequence[str]) -> dict[str, int]:
-    counts = Counter(results)
-    return {name: counts[name] for name in names}
+def tally(patch: series.Patch, results: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Count the results of the areas that a patch touches, and of its own tests.
 
-
-def area(patch: series.Patch, results: Mapping[str, str]) -> dict[str, int]:
-    """Count the results of the areas that a patch touches."""
-    return tally(
-        (result for test, result in results.items() if in_modules(test, patch.tests)),
-        AREA,
-    )
-
-
-def own(patch: series.Patch, results: Mapping[str, str]) -> dict[str, int]:
-    """Count the results of the tests that series.toml says to need the patch.
-
-    A test without a result has that of its class or module, if that was not set
-    up; else it is not run. So is, once, a module without any result.
+    Its own are those that series.toml says to need the patch. One without a result
+    has the result of its class or module, if that was not set up; else it is not
+    run. So is, once, a module without any result.
     """
-    found = {
-        test: result
-        for test, result in results.items()
-        if in_modules(test, patch.red_modules)
-    }
+    found = results.items()
+    own = {test: r for test, r in found if in_modules(test, patch.red_modules)}
     for module in patch.red_modules:
-        if not any(in_modules(test, [module]) for test in found):
-            found[module] = "not_run"
+        if not any(in_modules(test, [module]) for test in own):
+            own[module] = "not_run"
     for test in patch.red:
-        within, _, _ = test.rpartition(".")
-        module, _, _ = within.rpartition(".")
-        given = (results[at] for at in (test, within, module) if at in results)
-        found[test] = next(given, "not_run")
-    return tally(found.values(), OWN)
-
-
-def counted(cell: Cell, patches: Sequence[series.Patch]) -> dict[str, Any]:
-    """Return what a cell showed, of everything and of each patch."""
-    found = results(cell.run, cell.verdict)
+        within = test.rpartition(".")[0]
+        places = (test, within, within.rpartition(".")[0])
+        own[test] = next((results[at] for at in places if at in results), "not_run")
+    area = [result for test, result in found if in_modules(test, patch.tests)]
+    names = ("passed", "failed", "skipped")
     return {
-        "passed": cell.passed,
-        "skipped": cell.skipped,
-        "new": list(cell.verdict.new),
-        "known": list(cell.verdict.known),
-        "patches": {
-            patch.slug: {"own": own(patch, found), "area": area(patch, found)}
-            for patch in patches
-        },
+        "own": {name: [*own.values()].count(name) for name in (*names, "not_run")},
+        "area": {name: area.count(name) for name in names},
     }
 
 
 def head(kind: str, tree: str, root: Path) -> dict[str, Any]:
     """Return the head of a file about one Django, whose tree has the id ``tree``."""
-    return facts.head(kind, FORMAT, root) | {
-        "tree": tree,
-        "python": platform.python_version(),
-    }
+    python = {"python": platform.python_version()}
+    return origin.head(kind, FORMAT, root) | {"tree": tree} | python
 
 
 def database(target: str, version: str) -> dict[str, Any]:
     """Return what a file says of the database that a target's name stands for."""
     family = resolve(target).family
-    return {
-        "database": {
-            "target": target,
-            "name": FAMILIES[family].label,
-            "version": version,
-        },
-        "standin": family in STANDINS,
-    }
+    found = {"target": target, "name": FAMILIES[family].label, "version": version}
+    return {"database": found, "standin": family in STANDINS}
 
 
 def keep(data: Mapping[str, Any], path: Path, root: Path) -> None:
-    """Write a file of results; only say so if that cannot be."""
+    """Write a file of results; only say so if that is not possible."""
     try:
         options.write(data, path, root)
     except StackError as error:
@@ -132,19 +83,24 @@ def keep(data: Mapping[str, Any], path: Path, root: Path) -> None:
 
 def name(cell: Cell) -> str:
     """Return the name of the file of a database and the Python that runs this."""
-    python = f"py{sys.version_info.major}.{sys.version_info.minor}"
-    return f"tests-{python}-{cell.database}.json"
+    major, minor, _ = platform.python_version_tuple()
+    return f"tests-py{major}.{minor}-{cell.database}.json"
 
 
 def tests(
     cell: Cell, patches: Sequence[series.Patch], tree: str, root: Path
 ) -> dict[str, Any]:
     """Return the file of one database, on which all default labels ran."""
-    return (
-        head("tests", tree, root)
-        | database(cell.database, cell.version)
-        | counted(cell, patches)
-    )
+    found = results(cell)
+    return {
+        **head("tests", tree, root),
+        **database(cell.database, cell.version),
+        "passed": cell.passed,
+        "skipped": cell.skipped,
+        "new": list(cell.verdict.new),
+        "known": list(cell.verdict.known),
+        "patches": {patch.slug: tally(patch, found) for patch in patches},
+    }
 
 
 def proofs(

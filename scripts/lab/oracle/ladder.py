@@ -17,7 +17,7 @@ from lab.client import environment
 from lab.oracle import golden, worker
 from lab.oracle.grammars import grammars
 from lab.oracle.races import MergeRaced
-from suite.matrix import Cell, NotRun, run_cell, run_target
+from suite.cells import Cell, NotRun, run_cell, run_target
 
 # Django's own tests of what MERGE changes, on the stand-ins.
 LABELS = (

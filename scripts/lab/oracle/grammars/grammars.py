@@ -20,7 +20,7 @@ from pathlib import Path
 
 from common.errors import StackError
 from common.progress import step
-from databases.cache import user_folder
+from common.project import user_cache
 from databases.family import Unavailable
 from lab.oracle import checks, mutants
 
@@ -64,7 +64,7 @@ def installed() -> Path:
     Unavailable without Node.js, or if the packages cannot be downloaded.
     """
     pinned = b"".join((HERE / name).read_bytes() for name in FILES)
-    folder = user_folder() / "oracle-grammars" / hashlib.sha256(pinned).hexdigest()[:16]
+    folder = user_cache() / "oracle-grammars" / hashlib.sha256(pinned).hexdigest()[:16]
     if folder.is_dir():
         return folder
     npm = program("npm")

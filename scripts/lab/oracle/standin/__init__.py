@@ -9,22 +9,15 @@ be, NLS, locks in detail, and every rule of Oracle that the engine does not have
 """
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
+
+from databases.standins import VERSION, VERSION_23, reported
 
 if TYPE_CHECKING:
     from lab.oracle.standin.connection import Connection
     from lab.oracle.standin.engine import Engine
 
-VERSION, VERSION_23 = "19.0.0.0.0", "23.26.1.0.0"
-
-
-def reported(url: str) -> str:
-    """The version of Oracle that connections of this URL report.
-
-    >>> reported("oracle+h2:///?version=23.26.1.0.0")
-    '23.26.1.0.0'
-    """
-    return dict(parse_qsl(urlsplit(url).query)).get("version", VERSION)
+__all__ = ["VERSION", "VERSION_23", "engine_of", "install", "reported"]
 
 
 def engine_of(url: str) -> "Engine":

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lab.oracle.standin import dictionary, jar
+from databases.standins import h2_jar
+from lab.oracle.standin import dictionary
 from lab.oracle.standin.common import ANY_IN_LIST, NOTHING_TO_DO, RESET
 from lab.oracle.standin.engine import Engine, Result, Session
 from lab.oracle.standin.errors import EngineError
@@ -254,7 +255,7 @@ def java_virtual_machine() -> Any:
 
     with PROCESS:
         if not jpype.isJVMStarted():
-            jpype.startJVM(*JVM_OPTIONS, classpath=[str(jar.path())])
+            jpype.startJVM(*JVM_OPTIONS, classpath=[str(h2_jar())])
     return jpype
 
 

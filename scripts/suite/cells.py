@@ -54,7 +54,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class NotRun:
-    """A database that could not be had, why, and what would change that."""
+    """A database that this machine does not have: why, and what would change that."""
 
     database: str
     reason: str
@@ -89,22 +89,14 @@ def run_cell(
             f"./scripts/stack test --db {name} (again)",
         )
     if not run.outcomes and run.code:
-        last = ""
-        if log is not None:
-            lines = log.read_text(errors="replace").strip().splitlines()
-            last = f": {lines[-1]}" if lines else ""
+        printed = log.read_text(errors="replace").strip() if log else ""
+        last = f": {printed.splitlines()[-1]}" if printed else ""
         raise StackError(
             f"runtests.py ended with status {run.code} before any result{last}",
             f"see {log}" if log else None,
         )
-    cell = Cell(
-        name,
-        database.version,
-        tree_name,
-        run,
-        judge(run, load(database.target.family, database.version)),
-        seconds,
-    )
+    verdict = judge(run, load(database.target.family, database.version))
+    cell = Cell(name, database.version, tree_name, run, verdict, seconds)
     say(
         f"{name}, {tree_name}: {cell.passed} passed, {len(run.failed)} failed,"
         f" {cell.skipped} skipped ({seconds:.0f} s)"
@@ -125,20 +117,14 @@ def run_target(
 
     The output goes to files in ``logs``, or to the terminal without it.
     """
+    cells = []
     try:
         with running(target) as database:
-            return [
-                run_cell(
-                    database,
-                    tree,
-                    name,
-                    labels,
-                    extra=extra,
-                    through=through,
-                    log=logs and logs / f"{target.name}-{name}.log",
-                )
-                for name, tree in trees
-            ]
+            for name, tree in trees:
+                log = logs and logs / f"{target.name}-{name}.log"
+                options = {"extra": extra, "through": through}
+                cells.append(run_cell(database, tree, name, labels, log=log, **options))
     except Unavailable as error:
         say(f"{target.name}: not run: {error.reason}")
         return NotRun(target.name, error.reason, error.command)
+    return cells
