@@ -15,8 +15,8 @@ with the same options and patches.
 
 --size shows the bytes on disk of 10,000 entries (--rows) of each kind of values.
 --replay sends request streams (from ../shared/traces, or synthetic ones, as the
-table says) through a real cache, get and on a miss set, for hit ratios, writes,
-and rough times. A strategy is a value of CULL_STRATEGY (modules of this folder,
+table says) through a real cache, get and on a miss set, for hit ratios and
+writes. A strategy is a value of CULL_STRATEGY (modules of this folder,
 too), lru-1 (LRU one at a time), stock or patched (their defaults).
 
   ./scripts/stack bench --quick --db postgres --db mariadb --ops "set*,touch"
@@ -48,7 +48,7 @@ HELP = "./scripts/stack bench --help"
 READ = Reader(HELP)
 # Options that only one of the three kinds of runs has, and those of two.
 OF_TIMES = ("ops", "max_entries", "peers", "quick", "resume", "latency")
-OF_REPLAY = ("traces", "backend", "strategy", "limit", "share", "keys")
+OF_REPLAY = ("traces", "backend", "strategy", "limit", "share")
 OF_TABLES = ("rows", "values")
 
 
@@ -107,7 +107,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     option("--limit", READ.whole, metavar="N", help="requests of each trace; all")
     share = "MAX_ENTRIES in %% of distinct keys; 10"
     option("--share", READ.wholes, metavar="N,N", help=share)
-    add("--keys", choices=sorted(replay.KEYS), help="ids as keys; decimal")
 
 
 def refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
@@ -138,7 +137,7 @@ def run(args: argparse.Namespace, project: "Project") -> int:
         raise StackError("--latency: SQLite is not reached over a network", HELP)
     djangos = runs.djangos(project, src=args.src)
     same = {"kind": compare.KIND, "options": plan.to_json(), "ids": djangos["ids"]}
-    for target in targets if args.resume else ():
+    for target in targets if args.resume and not args.src else ():
         file = runs.file_of(args, f"bench-{target.name}", project)
         if runs.measured(file, same):
             say(f"{target.name}: measured already: {project.shown(file)}")

@@ -1,12 +1,10 @@
 """Hit ratios of request streams in the real cache backends, by their strategies."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from hashlib import md5
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from common.progress import say
@@ -15,7 +13,7 @@ from databases import urls
 from lab import origin
 from lab.bench.traces import MODELS, Trace
 from lab.client import Worker, sharing
-from lab.figures import aligned, microseconds
+from lab.figures import aligned
 from lab.variants import PATCHED, STOCK
 
 CHUNK = 10_000  # requests between two lines of progress
@@ -28,23 +26,12 @@ ONE_AT_A_TIME = "lru-1"
 
 HEADER = (
     *("trace", "MAX_ENTRIES", "strategy", "hit ratio", "gain", "writes / hit"),
-    *("entries", "most", "hit", "miss"),
+    *("entries", "most"),
 )
 LEGEND = (
     "gain: over the first strategy. writes: rows updated, and files whose times were"
-    " set, by\nhits. entries: at the end, and the most after each {:,} requests. hit,"
-    " miss: CPU us of\nget(), and of get() and set(), roughly, as counting takes time,"
-    " too."
+    " set, by\nhits. entries: at the end, and the most after each {:,} requests."
 )
-
-
-def _digest(number: int) -> str:
-    return md5(str(number).encode(), usedforsecurity=False).hexdigest()
-
-
-# How a number of the trace becomes a cache key. It matters to a backend that
-# culls in key order.
-KEYS: dict[str, Callable[[int], str]] = {"decimal": str, "md5": _digest}
 
 
 @dataclass(frozen=True)
@@ -59,7 +46,6 @@ class Plan:
     backend: str = DATABASE
     strategies: tuple[str, ...] = (STOCK, PATCHED)
     shares: tuple[int, ...] = (10,)
-    keys: str = "decimal"
     seed: int = 1
 
 
@@ -100,11 +86,7 @@ def replay(
     data: dict[str, Any] = {
         **origin.head("replay", 1, Project.here().root),
         "ids": dict(ids or {}),
-        "options": {
-            name: list(given) if isinstance(given, tuple) else given
-            for name, given in asdict(plan).items()
-        },
-        **{"django": {}, "results": []},
+        **{"options": asdict(plan), "django": {}, "results": []},
     }
     for trace in traces:
         for share in plan.shares:
@@ -153,29 +135,24 @@ def replay_one(
             )
             workers[strategy] = worker
         for start in range(0, len(trace.keys), CHUNK):
-            chunk = [KEYS[plan.keys](each) for each in trace.keys[start:][:CHUNK]]
+            chunk = [str(each) for each in trace.keys[start:][:CHUNK]]
             for strategy, worker in workers.items():
                 tallies[strategy] = worker.ask("replay", keys=chunk)
             done = start + len(chunk)
             say(f"{trace.name}, {share} %: {done:,} of {len(trace.keys):,} requests")
-    found = [{"strategy": name, "model": False} | tallies[name] for name in tallies]
-    found += [
-        {"strategy": name, "model": True, "hits": hits(trace.keys, limit)}
-        for name, hits in MODELS.items()
+    requests = len(trace.keys)
+    results = [
+        about
+        | {"strategy": name, "model": False, "hit_ratio": found["hits"] / requests}
+        | found
+        | {"writes_per_hit": found["writes"] / max(found["hits"], 1)}
+        for name, found in tallies.items()
     ]
-    return [summary(about | each) for each in found]
-
-
-def summary(result: dict[str, Any]) -> dict[str, Any]:
-    """Add ratios, and µs of CPU time, to what was counted."""
-    requests, hits = result["requests"], result["hits"]
-    result["hit_ratio"] = hits / requests
-    if not result["model"]:
-        misses = requests - hits
-        result["writes_per_hit"] = result["writes"] / max(hits, 1)
-        result["hit_cpu_us"] = result.pop("hit_cpu_ns") / max(hits, 1) / 1_000
-        result["miss_cpu_us"] = result.pop("miss_cpu_ns") / max(misses, 1) / 1_000
-    return result
+    for name, hits in MODELS.items():
+        ratio = hits(trace.keys, limit) / requests
+        model = {"strategy": name, "model": True, "hit_ratio": ratio}
+        results.append(about | model)
+    return results
 
 
 def show(data: Mapping[str, Any]) -> str:
@@ -183,35 +160,22 @@ def show(data: Mapping[str, Any]) -> str:
     what = data["options"]["backend"]
     if found := data.get("database"):
         what = f"{what}, {found['name']} {found['version']}"
-    head = f"{what}, {data['options']['keys']} keys: get, on a miss set, no expiry."
+    head = f"{what}: get, on a miss set, no expiry."
     table = aligned(HEADER, cells(data["results"]))
     return "\n\n".join([head, table, LEGEND.format(CHUNK)])
 
 
 def cells(results: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Return the table's rows as text; the means of each strategy come last."""
+    """Return the table's rows as text."""
     rows = []
     first: dict[tuple[str, int], float] = {}
     for each in results:
-        base = first.setdefault((each["trace"], each["share"]), each["hit_ratio"])
-        more = ["-"] * 5
+        ratio = each["hit_ratio"]
+        base = first.setdefault((each["trace"], each["share"]), ratio)
+        more = ["-"] * 3
         if not each["model"]:
-            more = [f"{each['writes_per_hit']:.3f}"]
-            more += [f"{each[name]:,}" for name in ("entries", "most_entries")]
-            more += [microseconds(each[f"{name}_cpu_us"]) for name in ("hit", "miss")]
+            more = [f"{each[name]:,}" for name in ("entries", "most_entries")]
+            more.insert(0, f"{each['writes_per_hit']:.3f}")
         head = [each["trace"], f"{each['max_entries']:,}", each["strategy"]]
-        rows.append([*head, *gained(each["hit_ratio"], base), *more])
-    if len(first) > 1:
-        for name in dict.fromkeys(each["strategy"] for each in results):
-            group = [each for each in results if each["strategy"] == name]
-            ratio = fmean(each["hit_ratio"] for each in group)
-            writes = "-"
-            if not group[0]["model"]:
-                writes = f"{fmean(each['writes_per_hit'] for each in group):.3f}"
-            hits = gained(ratio, fmean(first.values()))
-            rows.append(["mean", "-", name, *hits, writes, *["-"] * 4])
+        rows.append([*head, f"{ratio:.4f}", f"{ratio - base:+.4f}", *more])
     return rows
-
-
-def gained(ratio: float, base: float) -> list[str]:
-    return [f"{ratio:.4f}", f"{ratio - base:+.4f}"]

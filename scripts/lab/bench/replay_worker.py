@@ -1,18 +1,14 @@
 """The process that replays requests: ``python -m lab.bench.replay_worker``."""
 
-import gc
 import os
 import random
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from lab.bench.peers import DATABASE_CACHE
+from lab.bench.peers import DATABASE_CACHE, DJANGO
 from lab.bench.tables import CacheTable, entries
 from lab.bench.values import small_dict
 from lab.bench.worker import Session, main
@@ -20,9 +16,8 @@ from lab.watch import watching
 
 ALIAS = "replayed"  # in settings.CACHES
 BACKENDS = {
-    "locmem": "django.core.cache.backends.locmem.LocMemCache",
-    "file": "django.core.cache.backends.filebased.FileBasedCache",
-    "db": DATABASE_CACHE,
+    "locmem": f"{DJANGO}.locmem.LocMemCache",
+    "file": f"{DJANGO}.filebased.FileBasedCache",
 }
 
 
@@ -67,12 +62,6 @@ def counted_utime(write: Callable[[int], object]) -> Iterator[None]:
         os.utime = utime
 
 
-def clock_reading() -> int:
-    """Return the ns that reading the CPU clock takes."""
-    readings = [time.process_time_ns() for _ in range(101)]
-    return int(median(b - a for a, b in pairwise(readings)))
-
-
 class Replay(Session):
     """The requests of a replay."""
 
@@ -87,13 +76,9 @@ class Replay(Session):
         """Make an empty cache. ``path``: other folders with modules of strategies."""
         sys.path += path
         random.seed(seed)
-        self._backend = backend
+        self._backend, self._getting = backend, False
         self._folder = Path(folder) / "cache"
-        self._getting = False
-        self._tally = dict.fromkeys(
-            ("hits", "hit_cpu_ns", "miss_cpu_ns", "writes", "entries", "most_entries"),
-            0,
-        )
+        self._found = {"hits": 0, "writes": 0, "entries": 0, "most_entries": 0}
         if backend == "db":
             self._cache = database_cache(options, make=True)
         else:
@@ -101,49 +86,27 @@ class Replay(Session):
         return {}
 
     def replay(self, keys: list[str]) -> dict[str, int]:
-        """Replay requests; return what happened since the cache was made."""
-        tally = self._tally
+        """Get each key and set it on a miss; return what happened so far."""
+        cache, found = self._cache, self._found
+        missing, value = object(), small_dict(0)
         with self._counting():
-            self._play(keys)
-        tally["entries"] = self._entries()
-        tally["most_entries"] = max(tally["most_entries"], tally["entries"])
-        return tally
-
-    def _play(self, keys: Sequence[str]) -> None:
-        """Get each key and set it on a miss.
-
-        The times of hits and misses have what counting them takes, but without
-        reading the clock.
-        """
-        cache, tally, clock = self._cache, self._tally, time.process_time_ns
-        missing, value, reading = object(), small_dict(0), clock_reading()
-        # A collection would hit a call at random.
-        gc.collect()
-        gc.disable()
-        try:
             for key in keys:
                 self._getting = True
-                cpu = clock()
-                found = cache.get(key, missing)
-                cpu = clock() - cpu - reading
+                hit = cache.get(key, missing) is not missing
                 self._getting = False
-                if found is not missing:
-                    tally["hits"] += 1
-                    tally["hit_cpu_ns"] += cpu
-                    continue
-                tally["miss_cpu_ns"] += cpu
-                cpu = clock()
-                cache.set(key, value)
-                tally["miss_cpu_ns"] += clock() - cpu - reading
-        finally:
-            gc.enable()
+                found["hits"] += hit
+                if not hit:
+                    cache.set(key, value)
+        found["entries"] = self._entries()
+        found["most_entries"] = max(found["most_entries"], found["entries"])
+        return found
 
     def _counting(self) -> AbstractContextManager[None]:
         """Count what get() writes: rows updated, times of files set."""
 
         def write(rows: int) -> None:
             if self._getting:
-                self._tally["writes"] += rows
+                self._found["writes"] += rows
 
         def note(sql: str, params: object, cursor: Any) -> None:
             if sql.startswith("UPDATE"):
