@@ -9,15 +9,15 @@ quartiles, ratios and statements. "bare" is the statement of a call by itself,
 "raw" the driver by itself; "in atomic" is a transaction per call.
 
 SQLite runs on files in $TMPDIR, in WAL mode. A server gets databases that are
-dropped at the end; --latency puts a proxy before it. A page (--values) has 9 kB;
-pages have 1000,10000 rows. --resume leaves out each database that results/ has
-with the same options and patches.
+dropped at the end; --latency puts a proxy before it. A page (--values) has 9
+kB; pages have 1000,10000 rows. --resume leaves out each database that results/
+has with the same options and patches.
 
---size shows the bytes on disk of 10,000 entries (--rows) of each kind of values.
---replay sends request streams (from ../shared/traces, or synthetic ones, as the
-table says) through a real cache, get and on a miss set, for hit ratios and
-writes. A strategy is a value of CULL_STRATEGY (modules of this folder,
-too), lru-1 (LRU one at a time), stock or patched (their defaults).
+--size shows the bytes on disk of 10,000 entries (--rows) of each kind of
+values. --replay sends request streams (from ../shared/traces, or synthetic
+ones, as the table says) through a real cache, get and on a miss set, for hit
+ratios and writes. A strategy is a value of CULL_STRATEGY (modules of this
+folder, too), lru-1 (LRU one at a time), stock or patched (their defaults).
 
   ./scripts/stack bench --quick --db postgres --db mariadb --ops "set*,touch"
   ./scripts/stack bench --db postgres --latency 1 --ops "update_or_create*"
