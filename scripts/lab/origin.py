@@ -29,23 +29,18 @@ def machine() -> dict[str, object]:
     with suppress(AttributeError, ValueError, OSError):
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         memory = round(total / 2**30, 1)
+    found = {}
+    for name in DRIVERS:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
     return {
         "platform": f"{system}, {platform.machine()}",
         "cpu": cpu,
         "cpus": os.cpu_count(),
         "memory_gib": memory,
         "python": platform.python_version(),
-        "drivers": drivers(),
+        "drivers": found,
     }
-
-
-def drivers() -> dict[str, str]:
-    """Return package → version of the drivers that are installed."""
-    found = {}
-    for name in DRIVERS:
-        with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
 
 
 def commit(root: Path) -> str:

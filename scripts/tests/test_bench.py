@@ -5,6 +5,7 @@ import json
 import lzma
 import os
 import random
+import re
 import signal
 import sqlite3
 import struct
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ from common.project import Project
 from databases.servers import on_each, require, running
 from databases.targets import Unavailable, resolve
 from lab import figures, options
-from lab.bench import bare, compare, disk, peers, replay, size, traces
+from lab.bench import bare, compare, peers, replay, size, traces
 from lab.bench.compare import QUICK, Plan
 from lab.bench.operations import CACHE, OPERATIONS, ORM, select
 from lab.bench.statements import counter, mean_statements
@@ -90,29 +92,6 @@ def test_ratio_is_the_median_of_each_rounds_ratio() -> None:
     assert figures.ratio([20, 200, 30], [10, 100, 10]) == 2
     with pytest.raises(ValueError, match="shorter"):
         figures.ratio([1, 2], [1])
-
-
-def test_numbers_as_text() -> None:
-    assert figures.with_spread([1_000, 2_000, 3_000]) == "2,000 [1,500 - 2,500]"
-    assert figures.with_spread([3.14159]) == "3.1 [3.1 - 3.1]"
-    assert [figures.number(5.0), figures.number(4.0101)] == ["5", "4.01"]
-    assert [figures.times(1.5), figures.times(17.04)] == ["1.50 x", "17.0 x"]
-
-
-def test_tables() -> None:
-    header, rows = ("what", "µs"), [["get", "40"], ["set_many", "1,725"]]
-    assert figures.aligned(header, rows).splitlines() == [
-        "what         µs",
-        "--------  -----",
-        "get          40",
-        "set_many  1,725",
-    ]
-    assert figures.markdown(header, rows).splitlines() == [
-        "| what | µs |",
-        "| --- | ---: |",
-        "| get | 40 |",
-        "| set_many | 1,725 |",
-    ]
 
 
 def lane(name: str, **times: Sequence[int]) -> compare.Lane:
@@ -190,7 +169,7 @@ def test_select_by_name_and_by_pattern() -> None:
         select(["touch", "sett"])
 
 
-def supply(cache: Any, seed: int = 1, insert: Callable[..., None] = list) -> Supply:
+def supply(cache: Any, seed: int = 1, insert: Callable[..., Any] = list) -> Supply:
     made = Supply(cache, 50, seed, insert)
     made.calls = 4
     return made
@@ -211,22 +190,16 @@ def test_keys_are_reproducible_and_do_not_meet() -> None:
 
 
 def test_rows_to_delete_are_made_for_each_call() -> None:
-    class Cache(set[str]):
-        delete = set.remove
-
-        def delete_many(self, keys: Sequence[str]) -> None:
-            assert len(keys) == 100
-            for one in keys:
-                self.remove(one)
-
     for each in CACHE:
         if each.bounded:
-            cache = Cache()
-            steps = each.prepare(supply(cache, insert=cache.update))
-            for left in (4, 3, 2, 1):
-                assert len(cache) == left * each.per
-                next(steps)
-            assert not cache
+            cache = SimpleNamespace(deleted=[], delete=None, delete_many=None)
+            cache.delete = cache.deleted.append
+            cache.delete_many = cache.deleted.extend
+            made: list[str] = []
+            steps = each.prepare(supply(cache, insert=made.extend))
+            assert len(made) == 4 * each.per
+            assert len([*steps]) == 4
+            assert cache.deleted == made
 
 
 class Lacking:
@@ -274,19 +247,8 @@ def test_trace_file(tmp_path: Path) -> None:
     assert list(traces.read(path, limit=3)) == keys[:3]
     loaded = traces.load("web07", tmp_path, None, seed=1)
     assert (loaded.label, list(loaded.keys), loaded.distinct) == ("web07", keys, 4)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (lzma.compress(b"\0" * 4_000)[:-20], "not a whole xz file"),
-        (lzma.compress(b"\0" * 7), "not a stream of 32-bit keys"),
-    ],
-)
-def test_a_broken_trace_file(tmp_path: Path, content: bytes, message: str) -> None:
-    path = tmp_path / "broken.xz"
-    path.write_bytes(content)
-    with pytest.raises(StackError, match=f"broken.xz is {message}"):
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(StackError, match=r"web07.trace.xz is not a whole xz file"):
         traces.read(path)
 
 
@@ -304,14 +266,6 @@ def test_synthetic_traces(tmp_path: Path) -> None:
     # Rank 1 has 1 / (1 + 1/2 + … + 1/1000) = 13.4 % of all, rank 10 a tenth of it.
     assert counts[0] == pytest.approx(50_000 * 0.1336, rel=0.05)
     assert counts[9] == pytest.approx(counts[0] / 10, rel=0.2)
-
-
-def test_models() -> None:
-    # The example of the textbooks: of 12 requests LRU misses 10 and 8, the best 7
-    # and 6.
-    keys = [1, 2, 3, 4, 1, 2, 5, 1, 2, 3, 4, 5]
-    assert [traces.lru_hits(keys, limit) for limit in (3, 4, 5)] == [2, 4, 7]
-    assert [traces.belady_hits(keys, limit) for limit in (3, 4, 5)] == [5, 6, 7]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -358,13 +312,6 @@ def test_options_make_the_plan(words: list[str], plan: Plan) -> None:
     assert verb.times_plan(arguments(*words)) == plan
 
 
-def test_help_fits_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    lines = parser("bench").format_help().splitlines()
-    assert max(map(len, lines)) <= 80, max(lines, key=len)
-    assert len(lines) < 70
-
-
 def test_all_databases() -> None:
     def named(*words: str, able: Sequence[str] = options.MEASURED) -> list[str]:
         return [target.name for target in verb.READ.targets(words, able)]
@@ -393,22 +340,14 @@ def test_only_a_named_database_must_be_available(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--rows", "many"], "--rows: 'many' is not a whole number"),
         (["--rows", "1000,0"], "--rows: 0 is less than 1"),
-        (["--rows", ","], "--rows: nothing is named"),
-        (["--max-entries", "1e6"], "--max-entries: '1e6' is not a whole number"),
-        (["--seed", "x"], "--seed: 'x' is not a whole number"),
         (["--ops", "fly"], "no operation is called 'fly'"),
-        (["--db", "sqlit"], 'there is no database "sqlit"'),
         (["--db", "redis"], "--db: redis is not a database"),
         (["--db", "sqlite", "--db", "mysql", "--json", "x"], "goes with one --db"),
         (["--traces", "web07"], "--traces goes with --replay"),
         (["--replay", "--traces", "web"], "no trace is called 'web'"),
         (["--replay", "--backend", "file", "--db", "x"], "--db goes with --backend db"),
-        (["--replay", "--strategy", ","], "--strategy: nothing is named"),
-        (["--replay", "--limit", "0"], "--limit: 0 is less than 1"),
         (["--replay", "--size"], "--size does not go with --replay"),
-        (["--replay", "--quick"], "--quick does not go with --replay"),
         (["--size", "--ops", "touch"], "--ops does not go with --size"),
         (["--size", "--db", "oracle"], "--db: oracle is none of sqlite, postgresql"),
         (["--peers", "locmem"], "no cache is called 'locmem'; there are: django-mysql"),
@@ -458,37 +397,20 @@ def test_a_run_and_what_resume_leaves_out(
 # Workers
 
 # Research on stock Django 6.1, BEGIN and COMMIT counted.
-STATEMENTS = {
-    "get hit": 1,
-    "get miss": 1,
-    "has_key": 1,
-    "set existing key": 5,
-    "set new key": 5,
-    "add existing key": 5,
-    "add new key": 5,
-    "get_or_set hit": 1,
-    "get_or_set miss": 7,
-    "touch": 5,
-    "incr": 6,
-    "decr": 6,
-    "delete existing key": 1,
-    "get_many(100)": 1,
-    "set_many(100)": 500,
-    "delete_many(100)": 1,
-    "update_or_create hit": 4,
-    "update_or_create miss": 6,
-    "update_or_create F() hit": 4,
-    "update_or_create in atomic hit": 6,
-    "update_or_create in atomic miss": 8,
-    "update_or_create fallback": 4,
-    "update_or_create fallback, no unique key": 4,
-    "get_or_create hit": 1,
-    "get_or_create miss": 4,
-    "bulk_create(100)": 1,
-    "bulk_create(100) ignore_conflicts": 1,
-    "bulk_create(100) update_conflicts": 1,
-    "raw UPDATE RETURNING": 1,
+BY_STATEMENTS = {
+    1: "get hit|get miss|has_key|get_or_set hit|delete existing key|get_many(100)"
+    "|delete_many(100)|get_or_create hit|bulk_create(100)"
+    "|bulk_create(100) ignore_conflicts|bulk_create(100) update_conflicts"
+    "|raw UPDATE RETURNING",
+    4: "update_or_create hit|update_or_create F() hit|update_or_create fallback"
+    "|update_or_create fallback, no unique key|get_or_create miss",
+    5: "set existing key|set new key|add existing key|add new key|touch",
+    6: "incr|decr|update_or_create miss|update_or_create in atomic hit",
+    7: "get_or_set miss",
+    8: "update_or_create in atomic miss",
+    500: "set_many(100)",
 }
+STATEMENTS = {n: count for count, ns in BY_STATEMENTS.items() for n in ns.split("|")}
 
 
 def test_every_operation_does_what_its_name_says(
@@ -509,27 +431,19 @@ def test_every_operation_does_what_its_name_says(
     assert set(worker.ask("lacking")) == {"upsert hit", "upsert miss"}
     counted = {}
     for name in STATEMENTS:
-        rows, items, total, highest = tables()
-        assert (rows, items) == (200, 200)
+        *before, total, highest = tables()
+        assert before == [200, 200]
         found = worker.ask("statements", operation=name, calls=4, seed=1)
         counted[name] = found["statements"] / 4
-        block = worker.ask("run", operation=name, calls=4, seed=1)
-        assert block["calls"] == 4
-        assert min(block["cpu_ns"], block["wall_ns"]) > 0
-        new = {"bulk_create(100)": 800, "update_or_create fallback, no unique key": 20}
-        made = new.get(name, 8 if "_create" in name and name.endswith("miss") else 0)
-        after = tables()
-        assert after[3] >= highest + made
-        if made:
-            assert after[:3] == (200, 200, total)
-        elif name not in ("update_or_create miss",) and "_create" not in name:
-            assert after[:2] == (200, 200)
-        elif "update" in name and "ignore" not in name:
-            assert after[2] != total
+        assert worker.ask("run", operation=name, calls=4, seed=1)["calls"] == 4
+        *_, sum_after, highest_after = tables()
+        # Restored rows have other ids; updated ones keep theirs.
+        made = {"bulk_create(100)": 800, "update_or_create fallback, no unique key": 20}
+        miss = "_create" in name and name.endswith("miss")
+        assert highest_after >= highest + made.get(name, 8 if miss else 0)
+        updated = re.search("update_or_create.*(hit|fallback)$|update_conflicts", name)
+        assert (sum_after != total) == bool(updated or name.startswith("raw"))
     assert counted == STATEMENTS
-    assert {each.name for each in (*CACHE, *ORM)} - {*STATEMENTS} == {
-        *("bare get", "bare set", "upsert hit", "upsert miss")
-    }
     connection.close()
 
 
@@ -735,17 +649,6 @@ def test_a_cache_that_cannot_take_part(
         stack.enter_context(peers.place(peer, "SQLite", 300_000, tmp_path, **options))
 
 
-def test_what_a_peer_cannot_do_is_left_out() -> None:
-    data: dict[str, Any] = {"unsupported": {}, "skipped": {}}
-    one = lane("incr")
-    one.runs = {STOCK: "incr", "redis": "incr"}
-    compare.left_out(one, "redis", "TypeError: no numbers", data)
-    assert one.runs == {STOCK: "incr"}
-    assert data["unsupported"] == {"redis": {"incr": "TypeError: no numbers"}}
-    with pytest.raises(StackError, match="stock: incr: OperationalError"):
-        compare.left_out(one, STOCK, "OperationalError", data)
-
-
 # Bytes on disk
 
 
@@ -763,25 +666,6 @@ def test_size_of_the_table_that_the_cache_wrote(stock: Path, name: str) -> None:
     assert page > at["page", 100]["bytes"][STOCK] > at["dict", 100]["bytes"][STOCK]
     assert page > dictionary
     assert f"{page:,}" in size.show(data)
-
-
-def test_size_without_dbstat() -> None:
-    class Cursor:
-        """Of an SQLite whose list of compile options is empty."""
-
-        def __init__(self) -> None:
-            connection = sqlite3.connect(":memory:")
-            self._cursor = connection.executescript("CREATE TABLE t (a); VACUUM;")
-
-        def execute(self, sql: str, params: Sequence[str] = ()) -> None:
-            sql = sql.replace("pragma_compile_options", "(SELECT 0 compile_options)")
-            self._cursor.execute(sql.replace("%s", "?"), params)
-
-        def fetchone(self) -> Any:
-            return self._cursor.fetchone()
-
-    # The page of the schema and that of the table.
-    assert disk.read_bytes(Cursor(), "sqlite", "t") == 2 * 4_096
 
 
 # Replay
@@ -902,16 +786,13 @@ def test_what_hits_write_is_counted(stock: Path, tmp_path: Path) -> None:
         assert ("database" in data) == (backend == "db")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", replay.BACKENDS)
 def test_a_replay_by_its_options(
-    real: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str], backend: str
+    real: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "replay.json"
     words = ["--replay", "--strategy", "stock", "--traces", "zipf-1.1", "--limit=500"]
-    more = ["--backend", backend, "--share=1,50", "--json", str(file)]
+    more = ["--backend", "locmem", "--share=1,50", "--json", str(file)]
     assert verb.run(arguments(*words, *more), real) == OK
-    data = json.loads(file.read_text())
-    assert data["options"]["backend"] == backend
-    assert [each["share"] for each in data["results"]] == [1] * 3 + [50] * 3
-    assert f"\n{backend}" in f"\n{capsys.readouterr().out}"
+    results = json.loads(file.read_text())["results"]
+    assert [each["share"] for each in results] == [1] * 3 + [50] * 3
+    assert capsys.readouterr().out.startswith("locmem: get")

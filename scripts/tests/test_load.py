@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,6 @@ from common.project import Project
 from lab.bench.traces import cumulated
 from lab.load.crews import QUICK, Plan, Side, compared, load, show
 from lab.load.mix import (
-    ALL,
-    MANY,
     MIX,
     SECOND,
     Visitor,
@@ -128,25 +127,25 @@ class Recorder(dict[str, object]):
 
 
 def visit(
-    mix: dict[str, float], number: int = 0, seconds: float = 0.1, offset: float = 0
+    number: int = 0, seconds: float = 0.1, offset: float = 0
 ) -> tuple[list[tuple[str, tuple[str, ...]]], Visitor]:
     """Let a process make calls; return them as the cache saw them."""
     cache, chance = Recorder(), random.Random(number)
     weights, values = cumulated(500, 1.0), ["a", "b"]
-    made = Visitor(cache, chance, key_names(500, seed=1), weights, mix, values)
+    made = Visitor(cache, chance, key_names(500, seed=1), weights, values)
     until = time.perf_counter_ns() + round(seconds * SECOND)
     made.visit(until, round(offset * SECOND))
     return cache.calls, made
 
 
 def test_a_visitor_counts_what_it_does() -> None:
-    seen, made = visit(dict(MIX), seconds=0.3, offset=6.9)
+    seen, made = visit(seconds=0.3, offset=6.9)
     assert sorted(made.windows) == [6, 7]
     total = sum(made.windows.values(), Counter[str]())
     called = Counter(name for name, _ in seen)
     requests = total["calls"] + total["errors"]
-    assert made.latency[ALL].total() == requests
-    assert {name: made.latency[name].total() for name in MIX} == called
+    assert made.latency.total() == requests
+    assert called.keys() == MIX.keys()
     asked = sum(len(keys) for name, keys in seen if name in ("get", "get_many"))
     assert total["gets"] == asked > total["hits"] > 0
     # The keys in the messages do not make a kind of each.
@@ -155,26 +154,28 @@ def test_a_visitor_counts_what_it_does() -> None:
 
 
 def test_a_miss_is_set_and_a_counter_is_made() -> None:
-    seen, _ = visit({"get": 1, "get_many": 1, "incr": 1}, seconds=0.02)
-    missed: set[str] = set()
-    for (name, keys), (then, written) in zip(seen, seen[1:], strict=False):
-        if name == "get" and keys[0] not in missed:
-            assert (then, written) == ("set", keys)
-        elif name == "get_many" and set(keys) - missed:
-            assert (then, set(written)) == ("set_many", set(keys) - missed)
-        elif name == "incr" and keys[0] not in missed:
-            assert keys[0].startswith("counter-")
-            assert (then, written) == ("add", keys)
-        missed |= set(keys)
+    seen, _ = visit()
+    known: set[str] = set()
+    for (name, keys), (then, written) in pairwise(seen):
+        if missed := set(keys) - known:
+            if name == "get_many":
+                assert (then, set(written)) == ("set_many", missed)
+            elif name == "get":
+                assert (then, written) == ("set", keys)
+            elif name == "incr":
+                assert keys[0].startswith("counter-")
+                assert (then, written) == ("add", keys)
+        if name in ("set", "set_many", "add"):
+            known |= set(keys)
+        elif name == "delete":
+            known -= set(keys)
 
 
 def test_streams_are_the_same_on_all_sides_and_differ_by_process() -> None:
-    seen = [visit({"set": 3, "set_many": 1}, number)[0] for number in (0, 0, 1)]
+    seen = [visit(number)[0] for number in (0, 0, 1)]
     fewest = min(map(len, seen))
     one, same, other = (calls[:fewest] for calls in seen)
     assert one == same != other
-    many = {len(keys) for name, keys in one if name == "set_many"}
-    assert many <= set(range(2, MANY + 1))
 
 
 def test_keys_are_drawn_by_popularity() -> None:
@@ -198,9 +199,9 @@ def test_options_make_the_plan() -> None:
     assert verb.plan(arguments("--quick")) == QUICK
     made = verb.plan(arguments("--max-entries=7", "--strategy=stock,lru,stock"))
     assert made == Plan(max_entries=7, keys=35, strategies=(STOCK, "lru"))
-    words = ["--quick", "--turn=4", "--mix=get=9, set=.5", "--zipf=1.2"]
+    words = ["--quick", "--turn=4", "--zipf=1.2"]
     made = verb.plan(arguments(*words))
-    assert made == replace(QUICK, turn=4, mix={"get": 9, "set": 0.5}, zipf=1.2)
+    assert made == replace(QUICK, turn=4, zipf=1.2)
     # All turns are of one length, about what is asked for.
     assert [(each.turns, each.seconds) for each in (Plan(), made)] == [(12, 5), (2, 3)]
 
@@ -212,11 +213,6 @@ def test_options_make_the_plan() -> None:
         (["--keys", "10000"], "--keys: 10,000 are not more than MAX_ENTRIES, 10,000"),
         (["--warmup", "x"], "--warmup: 'x' is not a number"),
         (["--zipf", "nan"], "--zipf: nan is not greater than zero"),
-        (["--mix", ","], "--mix: nothing is named"),
-        (["--mix", "get"], "--mix: 'get' is not NAME=WEIGHT"),
-        (["--mix", "get=1,fly=2"], "--mix: no request is called 'fly'"),
-        (["--mix", "get=1,get=2"], "--mix: get is there twice"),
-        (["--mix", "get=0"], "--mix: get: 0 is not greater than zero"),
         (["--db", "oracle"], "--db: oracle is none of sqlite, postgresql"),
         (["--db", "sqlite", "--db", "mysql", "--json", "x"], "goes with one --db"),
     ],
@@ -232,11 +228,10 @@ def test_sides_are_compared_turn_by_turn() -> None:
         hits = 0 if errors else calls // 2
         window = {"calls": calls, "gets": 2 * hits, "hits": hits, "errors": errors}
         return {
-            "cpu_seconds": 0.5,
             "errors": {"OperationalError: locked": errors} if errors else {},
             "failed": {"x": 4} if errors else {},
             "windows": {str(second): window},
-            "latency": {ALL: [[rounded(ns), calls]], "get": [[rounded(ns), calls]]},
+            "latency": [[rounded(ns), calls]],
         }
 
     sieve, stock = Side("sieve"), Side(STOCK)
@@ -253,7 +248,7 @@ def test_sides_are_compared_turn_by_turn() -> None:
         "quartiles": [175, 250],
         "turns": [200, 150, 300],
     }
-    assert (first["calls"], first["seconds"], first["cpu_seconds"]) == (1_300, 6, 1.5)
+    assert (first["calls"], first["seconds"]) == (1_300, 6)
     assert [window["second"] for window in first["windows"]] == [0, 1, 2]
     assert first["errors"] == {"OperationalError: locked": 9}
     assert first["failed_statements"] == {"x": 12}
@@ -262,8 +257,8 @@ def test_sides_are_compared_turn_by_turn() -> None:
         {"second": 0, "calls": 300, "gets": 300, "hits": 150, "errors": 0}
     ]
     assert second["entries"] == [9, 9, 9]
-    assert second["latency_us"]["get"]["calls"] == 300
-    assert second["latency_us"][ALL]["p999"] == pytest.approx(900, rel=0.02)
+    assert second["latency_us"]["all"]["calls"] == 300
+    assert second["latency_us"]["all"]["p999"] == pytest.approx(900, rel=0.02)
     shown = show(data)
     assert "sieve, error: 9 x OperationalError: locked" in shown
     assert "sieve, failed: 12 x x" in shown
@@ -287,10 +282,9 @@ def test_stock_against_patched(
     assert [each["strategy"] for each in data["results"]] == [STOCK, PATCHED, "lru"]
     for each in data["results"]:
         assert each["errors"] == {}
-        assert each["latency_us"][ALL]["calls"] == each["calls"]
-        assert set(each["latency_us"]) == {ALL, *MIX}
-        for found in each["latency_us"].values():
-            assert 0 < found["p50"] <= found["p99"] <= found["p999"] <= found["worst"]
+        assert each["latency_us"]["all"]["calls"] == each["calls"]
+        found = each["latency_us"]["all"]
+        assert 0 < found["p50"] <= found["p99"] <= found["p999"] <= found["worst"]
         assert len(each["throughput"]["turns"]) == len(each["entries"]) == 2
         assert 0.2 < each["hit_ratio"] < 1
         assert {window["second"] for window in each["windows"]} == {0, 1}
@@ -305,13 +299,13 @@ def test_stock_against_patched(
 @pytest.mark.slow
 def test_what_is_raised_is_counted(stock: Path, tmp_path: Path) -> None:
     broken = changed(stock, tmp_path, RAISES)
-    plan = replace(SHORT, strategies=(PATCHED,), mix={"delete": 1, "get": 1})
+    plan = replace(SHORT, strategies=(PATCHED,))
     data = load(stock=stock, patched=broken, url=SQLITE, plan=plan)
     (side,) = data["results"]
     kind, count = "OperationalError: no such table: missing", side["errors"]
-    assert count == side["failed_statements"] == {kind: count[kind]}
-    assert side["latency_us"]["delete"]["calls"] == count[kind]
-    assert side["calls"] == side["latency_us"][ALL]["calls"] - count[kind] > 0
+    assert count == {kind: side["failed_statements"][kind]}
+    assert count[kind] > 0
+    assert side["calls"] == side["latency_us"]["all"]["calls"] - count[kind] > 0
     # It is the base if there is no stock.
     assert data["ratios"] == {PATCHED: 1}
 

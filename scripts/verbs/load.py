@@ -8,7 +8,7 @@ filled with MAX_ENTRIES entries, and used for --warmup seconds, not counted.
 Keys are drawn by Zipf's law from more than fit into the cache; the streams of
 the processes are the same for all sides. A request is one of
 
-  get        get() and on a miss set()       80 of 100, unless --mix changes it
+  get        get() and on a miss set()       80 of 100
   set        set()                            5
   get_many   10 keys; set_many() of misses    5
   set_many   10 keys                          1
@@ -26,7 +26,7 @@ statements that failed, which a cache may also retry or drop without a word.
 
   ./scripts/stack load --quick
   ./scripts/stack load --db postgres --strategy stock,patched,lru,sieve
-  ./scripts/stack load --mix get=95,set=5 --values page --processes 8
+  ./scripts/stack load --values page --processes 8
 """
 
 import argparse
@@ -38,7 +38,6 @@ from common.errors import OK, StackError
 from lab import runs
 from lab.bench.values import KINDS
 from lab.load.crews import KEYS_PER_ENTRY, QUICK, Plan, load, show
-from lab.load.mix import MIX
 from lab.options import Reader
 
 if TYPE_CHECKING:
@@ -73,30 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     ):
         add(name, type=partial(READ.positive, what=name), metavar="X", help=help)
     add("--values", choices=sorted(KINDS), help="dict, 144 bytes")
-    add("--mix", type=mix, metavar="NAME=WEIGHT,…", help="as above")
     add("--quick", action="store_true", help="small and short")
-
-
-def mix(text: str) -> dict[str, float]:
-    """Return name → weight.
-
-    >>> mix("get=9, set=1")
-    {'get': 9.0, 'set': 1.0}
-    """
-    found: dict[str, float] = {}
-    for part in READ.names(text, "--mix"):
-        name, given, weight = (word.strip() for word in part.partition("="))
-        if not given:
-            raise StackError(f"--mix: {part!r} is not NAME=WEIGHT", HELP)
-        if name not in MIX:
-            raise StackError(
-                f"--mix: no request is called {name!r}; there are: {', '.join(MIX)}",
-                HELP,
-            )
-        if name in found:
-            raise StackError(f"--mix: {name} is there twice", HELP)
-        found[name] = READ.positive(weight, f"--mix: {name}")
-    return found
 
 
 def plan(args: argparse.Namespace) -> Plan:

@@ -67,7 +67,7 @@ class Plan:
         return self.max_entries or max(1_000_000, 2 * max(self.rows))
 
     def to_json(self) -> dict[str, Any]:
-        return {name: listed(given) for name, given in asdict(self).items()} | {
+        return asdict(self) | {
             "max_entries": self.limit,
             "value_bytes": len(pickled(self.values)),
             "value_bytes_zlib": compressed_size(self.values),
@@ -78,11 +78,6 @@ class Plan:
 QUICK = Plan(rows=(1_000, 50_000), rounds=5, block=0.04, counted_calls=40, peers=())
 # Stock's table of 300,000 pages takes 4 GB.
 PAGE_ROWS = (1_000, 10_000)
-
-
-def listed(given: object) -> object:
-    """Return a tuple as JSON has it."""
-    return list(given) if isinstance(given, tuple) else given
 
 
 @dataclass

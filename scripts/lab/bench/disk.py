@@ -10,17 +10,13 @@ COMPACT = {
     "mysql": ("OPTIMIZE TABLE {}", "ANALYZE TABLE {}"),
 }
 BYTES = {
-    "sqlite": "SELECT SUM(pgsize) FROM dbstat WHERE name IN"
-    " (SELECT name FROM sqlite_schema WHERE tbl_name = %s)",
-    "postgresql": "SELECT pg_total_relation_size(to_regclass(%s))",
+    # Of the file, which holds nothing but the table and a page of the schema.
+    "sqlite": "SELECT (page_count - 1) * page_size"
+    " FROM pragma_page_count, pragma_page_size",
+    "postgresql": "SELECT pg_total_relation_size(to_regclass('{0}'))",
     "mysql": "SELECT data_length + index_length FROM information_schema.tables"
-    " WHERE table_schema = DATABASE() AND table_name = %s",
+    " WHERE table_schema = DATABASE() AND table_name = '{0}'",
 }
-# Of the file, which holds nothing else: an SQLite may be built without dbstat.
-PAGES = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
-DBSTAT = (
-    "SELECT 1 FROM pragma_compile_options WHERE compile_options = 'ENABLE_DBSTAT_VTAB'"
-)
 
 
 def on_disk(connection: Any, table: str) -> int:
@@ -35,14 +31,5 @@ def on_disk(connection: Any, table: str) -> int:
         if vendor == "mysql" and not connection.mysql_is_mariadb:
             # Else it answers from a cache that is up to a day old.
             cursor.execute("SET SESSION information_schema_stats_expiry = 0")
-        return read_bytes(cursor, vendor, table)
-
-
-def read_bytes(cursor: Any, vendor: str, table: str) -> int:
-    if vendor == "sqlite":
-        cursor.execute(DBSTAT)
-        if not cursor.fetchone():
-            cursor.execute(PAGES)
-            return int(cursor.fetchone()[0])
-    cursor.execute(BYTES[vendor], [table])
-    return int(cursor.fetchone()[0])
+        cursor.execute(BYTES[vendor].format(table))
+        return int(cursor.fetchone()[0])

@@ -214,11 +214,9 @@ class Bench(Session):
         wall = time.perf_counter_ns() - began
         return {"calls": calls, "statements": statements, "wall_ns": wall}
 
-    def size(
-        self, rows: int, seed: int, values: str, backend: str = DATABASE_CACHE
-    ) -> dict[str, int]:
+    def size(self, rows: int, seed: int, values: str) -> dict[str, int]:
         """Let the cache fill its table; return the table's bytes on disk."""
-        table = CacheTable(self._connection, rows, seed, 2 * rows, DAY, values, backend)
+        table = CacheTable(self._connection, rows, seed, 2 * rows, DAY, values)
         table.write_all()
         return {"bytes": on_disk(self._connection, table.name)}
 

@@ -24,7 +24,7 @@ from lab.figures import (
     times,
     with_spread,
 )
-from lab.load.mix import ALL, MIX, WINDOW, quantile
+from lab.load.mix import WINDOW, quantile
 from lab.variants import PATCHED, STOCK
 
 KIND, FORMAT = "load", 1
@@ -33,17 +33,15 @@ KEYS_PER_ENTRY = 5  # of MAX_ENTRIES
 
 HEADER = (
     *("strategy", "requests/s", "ratio", "p50", "p99", "p99.9", "worst"),
-    *("hit ratio", "entries", "CPU µs", "errors", "failed"),
+    *("hit ratio", "entries", "errors", "failed"),
 )
 LEGEND = (
     "requests/s: median of the turns [first - third quartile], those that returned."
     " ratio: to the base's,\nmedian of each round's ratio. p50 … worst: µs of a"
     " request, with the set() after a miss. hit ratio: of\nthe keys that get() and"
-    " get_many() asked for. entries: at the end. CPU: of the Python processes, per"
-    " request.\nerrors: exceptions that reached the caller. failed: statements that"
-    " failed, whatever the cache did then."
+    " get_many() asked for. entries: at the end.\nerrors: exceptions that reached the"
+    " caller. failed: statements that failed, whatever the cache did then."
 )
-METHODS = "µs of one call of a method of the cache, p50 / p99:"
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,6 @@ class Plan:
     keys: int = KEYS_PER_ENTRY * 10_000
     zipf: float = 1.0
     values: str = "dict"
-    mix: Mapping[str, float] = field(default_factory=lambda: dict(MIX))
     seed: int = 1
 
     @property
@@ -93,7 +90,6 @@ class Side:
 
     strategy: str
     seconds: float = 0
-    cpu_seconds: float = 0
     rates: list[float] = field(default_factory=list)
     entries: list[int] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
@@ -101,9 +97,7 @@ class Side:
     windows: dict[int, Counter[str]] = field(
         default_factory=lambda: defaultdict(Counter)
     )
-    latency: dict[str, Counter[int]] = field(
-        default_factory=lambda: defaultdict(Counter)
-    )
+    latency: Counter[int] = field(default_factory=Counter)
 
     def add_turn(
         self, answers: Sequence[Mapping[str, Any]], seconds: float, entries: int
@@ -111,14 +105,12 @@ class Side:
         """Add what the processes saw in one turn."""
         calls = 0
         for answer in answers:
-            self.cpu_seconds += answer["cpu_seconds"]
             self.errors.update(answer["errors"])
             self.failed.update(answer["failed"])
             for second, window in answer["windows"].items():
                 self.windows[int(second)].update(window)
                 calls += window["calls"]
-            for name, found in answer["latency"].items():
-                self.latency[name].update(dict(found))
+            self.latency.update(dict(answer["latency"]))
         self.seconds += seconds
         self.rates.append(calls / seconds)
         self.entries.append(entries)
@@ -137,15 +129,12 @@ class Side:
             "hit_ratio": total["hits"] / total["gets"] if total["gets"] else None,
             "errors": dict(self.errors),
             "failed_statements": dict(self.failed),
-            "latency_us": {
-                name: latencies(counts) for name, counts in self.latency.items()
-            },
+            "latency_us": {"all": latencies(self.latency)},
             "windows": [
                 {"second": second} | {name: window[name] for name in WINDOW}
                 for second, window in sorted(self.windows.items())
             ],
             "entries": self.entries,
-            "cpu_seconds": self.cpu_seconds,
         }
 
 
@@ -210,7 +199,6 @@ def fill(crews: Mapping[str, Sequence[Worker]], plan: Plan) -> None:
                     path=[str(Path.cwd())],
                     keys=plan.keys,
                     zipf=plan.zipf,
-                    mix=plan.mix,
                     values=plan.values,
                     seed=plan.seed,
                 )
@@ -265,8 +253,6 @@ def show(data: Mapping[str, Any]) -> str:
         f" {plan.turns} turns of {plan.seconds:g} s",
         aligned(HEADER, [cells(each, data["ratios"]) for each in sides]),
         LEGEND,
-        METHODS,
-        aligned(("method", *plan.strategies), method_cells(sides)),
         "\n".join(what),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -274,7 +260,7 @@ def show(data: Mapping[str, Any]) -> str:
 
 def cells(side: Mapping[str, Any], ratios: Mapping[str, float]) -> list[str]:
     """Return the row of a side as text."""
-    whole, hits = side["latency_us"][ALL], side["hit_ratio"]
+    whole, hits = side["latency_us"]["all"], side["hit_ratio"]
     return [
         side["strategy"],
         with_spread(side["throughput"]["turns"]),
@@ -282,20 +268,6 @@ def cells(side: Mapping[str, Any], ratios: Mapping[str, float]) -> list[str]:
         *(microseconds(whole[name]) for name in ("p50", "p99", "p999", "worst")),
         "-" if hits is None else f"{hits:.4f}",
         f"{side['entries'][-1]:,}",
-        microseconds(side["cpu_seconds"] * 1_000_000 / max(side["calls"], 1)),
         f"{sum(side['errors'].values()):,}",
         f"{sum(side['failed_statements'].values()):,}",
     ]
-
-
-def method_cells(sides: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Return a row for each method of the cache that a side called."""
-
-    def shown(side: Mapping[str, Any], name: str) -> str:
-        found = side["latency_us"].get(name)
-        if not found:
-            return "-"
-        return f"{microseconds(found['p50'])} / {microseconds(found['p99'])}"
-
-    called = {name for each in sides for name in each["latency_us"]}
-    return [[n, *(shown(side, n) for side in sides)] for n in MIX if n in called]

@@ -4,13 +4,13 @@ import random
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, cycle, islice
 from math import ceil
 from typing import Any
 
-# The names in --mix, and how often each is called by default.
-MIX: Mapping[str, float] = {
+# How often each request is made.
+MIX = {
     "get": 80,
     "set": 5,
     "get_many": 5,
@@ -24,7 +24,6 @@ MANY = 10  # keys of get_many() and set_many()
 # Random draws at once: as cheap as more, and so short that no request seems slow.
 BATCH = 100
 KEYS_PER_COUNTER = 100
-ALL = "all"  # the latency of whole requests
 SECOND = 1_000_000_000  # ns
 BITS = 7  # of a latency that are kept: it is known to 1 / 2 ** (BITS - 1)
 MESSAGE = 80  # characters of an exception
@@ -85,12 +84,12 @@ def key_names(count: int, seed: int) -> list[str]:
 
 
 class Visitor:
-    """One process: ``visit`` makes random calls of a mix for some time.
+    """One process: ``visit`` makes random calls for some time.
 
     ``names`` are the keys by popularity, ``cumulated`` their weights as
     random.choices() takes them. There is a counter for each KEYS_PER_COUNTER of
-    them, under other keys. ``values`` are written in turn. ``latency`` has all
-    times of the last visit, ``windows`` what happened by seconds.
+    them, under other keys. ``values`` are written in turn. ``latency`` has the
+    times of requests in the last visit, ``windows`` what happened by seconds.
     """
 
     def __init__(
@@ -99,7 +98,6 @@ class Visitor:
         chance: random.Random,
         names: Sequence[str],
         cumulated: Sequence[float],
-        mix: Mapping[str, float],
         values: Sequence[object],
     ) -> None:
         self._cache = cache
@@ -110,8 +108,8 @@ class Visitor:
             [f"counter-{number}" for number in range(counters)],
             cumulated[:counters],
         )
-        known = [getattr(self, f"_{name}") for name in mix]
-        self._calls = endless(chance, known, list(accumulate(mix.values())))
+        known = [getattr(self, f"_{name}") for name in MIX]
+        self._calls = endless(chance, known, list(accumulate(MIX.values())))
         self._values = cycle(values)
 
     def visit(self, until: int, offset: int) -> None:
@@ -122,9 +120,8 @@ class Visitor:
         """
         self.windows: dict[int, Counter[str]] = defaultdict(Counter)
         self.errors: Counter[str] = Counter()
-        self.latency: dict[str, Counter[int]] = defaultdict(Counter)
+        self.latency: Counter[int] = Counter()
         clock = time.perf_counter_ns
-        whole = self.latency[ALL]
         began = clock()
         shift = offset - began
         while began < until:
@@ -138,55 +135,47 @@ class Visitor:
             else:
                 self._window["calls"] += 1
             ended = clock()
-            whole[rounded(ended - began)] += 1
+            self.latency[rounded(ended - began)] += 1
             began = ended
-
-    def _timed(self, name: str, *args: Any) -> Any:
-        call: Callable[..., Any] = getattr(self._cache, name)
-        began = time.perf_counter_ns()
-        try:
-            return call(*args)
-        finally:
-            self.latency[name][rounded(time.perf_counter_ns() - began)] += 1
 
     def _get(self) -> None:
         key = next(self._keys)
         self._window["gets"] += 1
-        if self._timed("get", key, MISS) is MISS:
-            self._timed("set", key, next(self._values))
+        if self._cache.get(key, MISS) is MISS:
+            self._cache.set(key, next(self._values))
         else:
             self._window["hits"] += 1
 
     def _get_many(self) -> None:
         keys = set(islice(self._keys, MANY))
         self._window["gets"] += len(keys)
-        found = self._timed("get_many", keys)
+        found = self._cache.get_many(keys)
         self._window["hits"] += len(found)
         if missed := keys - found.keys():
             self._write(missed)
 
     def _set(self) -> None:
-        self._timed("set", next(self._keys), next(self._values))
+        self._cache.set(next(self._keys), next(self._values))
 
     def _set_many(self) -> None:
         self._write(list(islice(self._keys, MANY)))
 
     def _write(self, keys: Iterable[str]) -> None:
-        self._timed("set_many", dict(zip(keys, self._values, strict=False)))
+        self._cache.set_many(dict(zip(keys, self._values, strict=False)))
 
     def _add(self) -> None:
-        self._timed("add", next(self._keys), next(self._values))
+        self._cache.add(next(self._keys), next(self._values))
 
     def _touch(self) -> None:
-        self._timed("touch", next(self._keys))
+        self._cache.touch(next(self._keys))
 
     def _incr(self) -> None:
         key = next(self._counters)
         try:
-            self._timed("incr", key)
+            self._cache.incr(key)
         except ValueError:
             # The counter does not exist yet, or was culled.
-            self._timed("add", key, 1)
+            self._cache.add(key, 1)
 
     def _delete(self) -> None:
-        self._timed("delete", next(self._keys))
+        self._cache.delete(next(self._keys))

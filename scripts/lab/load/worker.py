@@ -4,7 +4,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import batched
 from typing import Any
@@ -59,7 +59,6 @@ class Load(Session):
         path: Sequence[str],
         keys: int,
         zipf: float,
-        mix: Mapping[str, float],
         values: str,
         seed: int,
     ) -> dict[str, object]:
@@ -81,7 +80,7 @@ class Load(Session):
         # Of culls by chance, and of the calls.
         random.seed(f"{seed} {number}")
         chance = random.Random(f"load {seed} {number}")
-        self._visitor = Visitor(cache, chance, names, weights, mix, ready)
+        self._visitor = Visitor(cache, chance, names, weights, ready)
         return {}
 
     def run(
@@ -91,21 +90,17 @@ class Load(Session):
         visitor = self._visitor
         wait_until(at)
         until = time.perf_counter_ns() + round(seconds * SECOND)
-        cpu = time.process_time_ns()
         with failing(self._connection) as failed:
             visitor.visit(until, round(offset * SECOND))
         return {
             "ended": time.monotonic(),
-            "cpu_seconds": (time.process_time_ns() - cpu) / SECOND,
             "failed": failed,
             "errors": visitor.errors,
             "windows": {
                 second: {name: window[name] for name in WINDOW}
                 for second, window in visitor.windows.items()
             },
-            "latency": {
-                name: list(counts.items()) for name, counts in visitor.latency.items()
-            },
+            "latency": list(visitor.latency.items()),
         }
 
     def entries(self) -> dict[str, int]:
