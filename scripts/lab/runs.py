@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from common.errors import StackError
 from common.progress import say
 from common.project import Project
-from lab import options
+from lab import client, options, origin
+from lab.client import Worker
 from lab.variants import PATCHED, STOCK
 
 if TYPE_CHECKING:
@@ -55,6 +57,35 @@ def djangos(project: Project, *, src: bool) -> dict[str, Any]:
     patched = project.src if src else trees.patched(project)
     ids = {STOCK: stock.name, PATCHED: patched.name}
     return {STOCK: stock, PATCHED: patched, "ids": ids}
+
+
+def head(kind: str, form: int, ids: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return the beginning of the data of a run; ``ids``: variant → tree."""
+    about = origin.head(kind, form, Project.here().root)
+    return {**about, "ids": dict(ids or {}), "django": {}}
+
+
+def start(
+    stack: ExitStack,
+    data: dict[str, Any],
+    variant: str,
+    name: str,
+    tree: Path,
+    url: str,
+    folder: Path,
+    module: str,
+    processes: Sequence[str],
+) -> list[Worker]:
+    """Start the processes of a variant on a database called ``name``.
+
+    Note in ``data`` the version of Django, and the first database.
+    """
+    sharing = client.sharing(name, tree, url, folder, module, processes)
+    workers, opened = stack.enter_context(sharing)
+    data["django"][variant] = opened["django"]
+    version = opened["database_version"]
+    data.setdefault("database", {"name": opened["database"], "version": version})
+    return workers
 
 
 def check_one_file(

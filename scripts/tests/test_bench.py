@@ -202,25 +202,15 @@ def test_rows_to_delete_are_made_for_each_call() -> None:
             assert cache.deleted == made
 
 
-class Lacking:
-    """A worker that knows what its Django lacks."""
-
-    def __init__(self, *names: str) -> None:
-        self.lacks = dict.fromkeys(names, "no way")
-
-    def ask(self, do: str) -> dict[str, str]:
-        return self.lacks
-
-
 def test_choose_by_what_a_django_lacks() -> None:
-    def chosen(
-        patched: Sequence[str], *operations: str
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        workers: Any = {STOCK: Lacking("upsert hit", *patched)}
-        workers |= {PATCHED: Lacking(*patched), "redis": None}
+    def chosen(patched: Sequence[str], *operations: str) -> tuple[Any, Any]:
         data: dict[str, Any] = {"skipped": {}, "instead": {}}
         plan = Plan(operations=operations)
-        lanes = compare.choose(1, plan, workers, data)
+        cell = compare.Cell(1, plan, Path(), SQLITE, Path(), data)
+        cell.workers = dict.fromkeys((STOCK, PATCHED, "redis"))  # type: ignore[assignment]
+        lacking = {PATCHED: dict.fromkeys(patched, "no way")}
+        lacking[STOCK] = dict.fromkeys(["upsert hit", *patched], "no way")
+        lanes = cell.choose(lacking)
         return {each.operation.name: each.runs for each in lanes}, data
 
     runs, data = chosen([], "touch", "bare get", "upsert hit")

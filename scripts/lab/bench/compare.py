@@ -9,15 +9,14 @@ from typing import Any
 
 from common.errors import StackError
 from common.progress import say, step
-from common.project import Project
 from databases import urls
 from databases.family import Unavailable
-from lab import origin
+from lab import runs
 from lab.bench import peers
 from lab.bench.operations import DAY, Operation, select
 from lab.bench.proxy import delayed_url
 from lab.bench.values import compressed_size, pickled
-from lab.client import Worker, sharing
+from lab.client import Worker
 from lab.figures import aligned, number, ratio, rotated, times, with_spread
 from lab.variants import PATCHED, STOCK
 
@@ -120,208 +119,177 @@ def compare(
     Return the data of the JSON file; ``ids`` tell in it what the folders hold.
     StackError if the run can measure nothing.
     """
-    trees = {STOCK: stock, PATCHED: patched}
-    data: dict[str, Any] = {
-        **origin.head(KIND, FORMAT, Project.here().root),
-        "django": {},
-        "ids": dict(ids or {}),
-        "options": plan.to_json(),
-    }
+    data = runs.head(KIND, FORMAT, ids) | {"options": plan.to_json(), "results": []}
     # Why operations or other caches are left out, by name.
     data |= {"skipped": {}, "instead": {}, "absent": {}, "unsupported": {}}
-    data |= {"peers": {}, "results": []}
+    data |= {"peers": {}}
     with ExitStack() as stack:
         if plan.latency:
             url = stack.enter_context(delayed_url(url, plan.latency))
         for rows in plan.rows:
             with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-                lanes = measure(rows, trees, url, plan, Path(folder), data)
-            data["results"] += [lane.to_json() for lane in lanes]
+                cell = Cell(rows, plan, stock, url, Path(folder), data)
+                cell.measure(patched)
+            data["results"] += [lane.to_json() for lane in cell.lanes]
     if not data["results"]:
         reasons = "; ".join(f"{name}: {why}" for name, why in data["skipped"].items())
         raise StackError(f"bench: there is nothing to measure: {reasons}")
     return data
 
 
-def measure(
-    rows: int,
-    trees: Mapping[str, Path],
-    url: str,
-    plan: Plan,
-    folder: Path,
-    data: dict[str, Any],
-) -> list[Lane]:
-    """Measure all operations at one number of rows; note in ``data`` what is left out.
+class Cell:
+    """All operations at one number of rows; ``data`` notes what is left out.
 
     Each variant has a process and a database of its own. They take turns at each
     operation, in another order every round.
     """
-    workers: dict[str, Worker] = {}
-    with ExitStack() as stack:
 
-        def begin(variant: str, tree: Path, url: str) -> dict[str, Any]:
-            name = f"{variant}_{rows}"
-            [workers[variant]], opened = stack.enter_context(
-                sharing(name, tree, url, folder, WORKER, [f"{variant} {rows} rows"])
-            )
-            return opened
+    def __init__(
+        self,
+        rows: int,
+        plan: Plan,
+        stock: Path,
+        url: str,
+        folder: Path,
+        data: dict[str, Any],
+    ) -> None:
+        self.rows, self.plan, self.data = rows, plan, data
+        self.stock, self.url, self.folder = stock, url, folder
+        self.workers: dict[str, Worker] = {}
+        self.lanes: list[Lane] = []
 
-        for variant, tree in trees.items():
-            opened = begin(variant, tree, url)
-            data["django"][variant] = opened["django"]
-        database = opened["database"]
-        data["database"] = {"name": database, "version": opened["database_version"]}
-        prepared = {
-            variant: {"backend": peers.DATABASE_CACHE, "location": ""}
-            for variant in BOTH
-        }
-        for peer in peers_of(plan):
-            given = peers.place(
-                peer,
-                database,
-                rows,
-                folder,
-                values=plan.values,
-                max_entries=plan.max_entries,
-                latency=plan.latency,
-            )
+    def measure(self, patched: Path) -> None:
+        with ExitStack() as stack:
+            self.begin(stack, STOCK, self.stock, self.url)
+            self.begin(stack, PATCHED, patched, self.url)
+            lacking = {each: self.workers[each].ask("lacking") for each in BOTH}
+            of_database = {"backend": peers.DATABASE_CACHE}
+            caches = dict.fromkeys(BOTH, of_database) | self.others(stack)
+            self.lanes = self.choose(lacking)
+            if self.lanes:
+                self.fill(caches)
+                self.count()
+                self.take_turns()
+
+    def begin(self, stack: ExitStack, variant: str, tree: Path, url: str) -> None:
+        name, processes = f"{variant}_{self.rows}", [f"{variant} {self.rows} rows"]
+        where = url, self.folder, WORKER
+        [worker] = runs.start(stack, self.data, variant, name, tree, *where, processes)
+        self.workers[variant] = worker
+
+    def others(self, stack: ExitStack) -> dict[str, dict[str, str]]:
+        """Begin with other caches; return backend and location of each."""
+        found = {}
+        plan, database = self.plan, self.data["database"]["name"]
+        used = select(plan.operations)
+        for peer in peers.PEERS:
+            name = peer.name
+            if name not in plan.peers or not any(each.runs_on(name) for each in used):
+                continue
+            options = plan.values, plan.max_entries, plan.latency
+            place = peers.place(peer, database, self.rows, self.folder, *options)
             try:
-                location, version = stack.enter_context(given)
+                location, version = stack.enter_context(place)
             except (Unavailable, StackError) as error:
-                data["absent"][peer.name] = " ".join(str(error).split())
-                say(f"{peer.name}: not run: {data['absent'][peer.name]}")
+                self.data["absent"][name] = " ".join(str(error).split())
+                say(f"{name}: not run: {self.data['absent'][name]}")
                 continue
             # A peer without a table has no database either.
-            begin(peer.name, trees[STOCK], urls.DEFAULT if location else url)
-            data["peers"][peer.name] = version
-            prepared[peer.name] = {"backend": peer.backend, "location": location}
-        lanes = choose(rows, plan, workers, data)
-        fill(lanes, plan, workers, prepared)
-        count(lanes, plan, workers, data)
-        lanes = [lane for lane in lanes if lane.operation.name not in data["skipped"]]
-        take_turns(lanes, plan, workers, f"{database}, {rows:,} rows")
-    return lanes
+            url = urls.DEFAULT if location else self.url
+            self.begin(stack, name, self.stock, url)
+            self.data["peers"][name] = version
+            found[name] = {"backend": peer.backend, "location": location}
+        return found
 
+    def choose(self, lacking: Mapping[str, dict[str, str]]) -> list[Lane]:
+        """Choose what each variant runs, by what stock and patched lack.
 
-def peers_of(plan: Plan) -> list[peers.Peer]:
-    """Return the other caches that run an operation of the plan."""
-    operations = select(plan.operations)
-    return [
-        peer
-        for peer in peers.PEERS
-        if peer.name in plan.peers
-        and any(each.runs_on(peer.name) for each in operations)
-    ]
+        Stock may run something else instead. What one of them cannot run at all is
+        left out.
+        """
+        lanes = []
+        for each in select(self.plan.operations):
+            its = {name: each.name for name in self.workers if each.runs_on(name)}
+            if STOCK in its:
+                its[STOCK] = each.meant(lacking[STOCK])
+            unable = [
+                variant
+                for variant, name in its.items()
+                if name in {"", *lacking.get(variant, ())}
+            ]
+            if unable:
+                self.data["skipped"][each.name] = lacking[unable[-1]][each.name]
+                continue
+            if its.get(STOCK, each.name) != each.name:
+                self.data["instead"][each.name] = its[STOCK]
+            lanes.append(Lane(each, self.rows, its))
+        return lanes
 
-
-def choose(
-    rows: int, plan: Plan, workers: Mapping[str, Worker], data: dict[str, Any]
-) -> list[Lane]:
-    """Choose what each variant runs, by what stock and patched lack.
-
-    Stock may run something else instead. What one of them cannot run at all is
-    left out.
-    """
-    lacking = {variant: workers[variant].ask("lacking") for variant in BOTH}
-    lanes = []
-    for each in select(plan.operations):
-        runs = {name: each.name for name in workers if each.runs_on(name)}
-        if STOCK in runs:
-            runs[STOCK] = each.meant(lacking[STOCK])
-        unable = [
-            variant
-            for variant in runs
-            if runs[variant] in {"", *lacking.get(variant, ())}
-        ]
-        if unable:
-            data["skipped"][each.name] = lacking[unable[-1]][each.name]
-            continue
-        if runs.get(STOCK, each.name) != each.name:
-            data["instead"][each.name] = runs[STOCK]
-        lanes.append(Lane(each, rows, runs))
-    return lanes
-
-
-def fill(
-    lanes: list[Lane],
-    plan: Plan,
-    workers: Mapping[str, Worker],
-    prepared: Mapping[str, Mapping[str, str]],
-) -> None:
-    """Let all workers make and fill their tables at the same time."""
-    if not lanes:
-        return
-    with step(f"filling {lanes[0].rows:,} rows, {', '.join(workers)}"):
-        for variant, worker in workers.items():
-            used = [lane.operation for lane in lanes if variant in lane.runs]
-            worker.send(
-                "prepare",
-                rows=lanes[0].rows,
-                max_entries=plan.limit,
-                timeout=DAY,
-                seed=plan.seed,
-                tables=sorted({each.table for each in used}),
-                values=plan.values,
-                **prepared[variant],
-            )
-        for worker in workers.values():
-            worker.receive()
-
-
-def count(
-    lanes: list[Lane], plan: Plan, workers: Mapping[str, Worker], data: dict[str, Any]
-) -> None:
-    """Count statements; set the calls of a block by how long these calls took.
-
-    An operation that another cache cannot do is left out for that cache. A call
-    that is not one bare statement is left out.
-    """
-    with step("counting statements, warming up"):
-        for lane in lanes:
-            each = lane.operation
-            few = max(1, plan.counted_calls // each.per)
-            for variant, name in [*lane.runs.items()]:
-                asked = {"operation": name, "calls": few, "seed": plan.seed}
-                found = workers[variant].ask("statements", **asked)
-                if why := found.get("why"):
-                    left_out(lane, variant, why, data)
-                    continue
-                took = found.pop("wall_ns")
-                # A cache without a table sends nothing through Django.
-                if found["statements"]:
-                    lane.counted[variant] = found
-                # Blocks have one length, not one number of calls: a fast variant
-                # would be measured with the processor's caches of few calls.
-                most = MOST_CALLS // (each.per if each.bounded else 1)
-                calls = round(plan.block * 1e9 / (took / few))
-                lane.calls[variant] = min(most, max(1, calls))
-
-
-def left_out(lane: Lane, variant: str, why: str, data: dict[str, Any]) -> None:
-    name = lane.operation.name
-    del lane.runs[variant]
-    if variant not in BOTH:
-        data["unsupported"].setdefault(variant, {})[name] = why
-    elif lane.operation.only:
-        data["skipped"][name] = why
-    else:
-        raise StackError(f"bench, {variant}: {name}: {why}")
-
-
-def take_turns(
-    lanes: list[Lane], plan: Plan, workers: Mapping[str, Worker], where: str
-) -> None:
-    for turn in range(plan.rounds):
-        say(f"{where}: round {turn + 1} of {plan.rounds}")
-        for lane in lanes:
-            for variant in rotated(lane.runs, turn):
-                block = workers[variant].ask(
-                    "run",
-                    operation=lane.runs[variant],
-                    calls=lane.calls[variant],
-                    seed=plan.seed + turn,
+    def fill(self, caches: Mapping[str, Mapping[str, str]]) -> None:
+        """Let all workers make and fill their tables at the same time."""
+        with step(f"filling {self.rows:,} rows, {', '.join(self.workers)}"):
+            for variant, worker in self.workers.items():
+                used = [each.operation for each in self.lanes if variant in each.runs]
+                worker.send(
+                    "prepare",
+                    rows=self.rows,
+                    max_entries=self.plan.limit,
+                    timeout=DAY,
+                    seed=self.plan.seed,
+                    tables=sorted({each.table for each in used}),
+                    values=self.plan.values,
+                    **caches[variant],
                 )
-                lane.blocks.setdefault(variant, []).append(block)
+            for worker in self.workers.values():
+                worker.receive()
+
+    def count(self) -> None:
+        """Count statements; set the calls of a block by how long these calls took."""
+        with step("counting statements, warming up"):
+            for lane in self.lanes:
+                each, plan = lane.operation, self.plan
+                few = max(1, plan.counted_calls // each.per)
+                for variant, name in [*lane.runs.items()]:
+                    asked = {"operation": name, "calls": few, "seed": plan.seed}
+                    found = self.workers[variant].ask("statements", **asked)
+                    if why := found.get("why"):
+                        self.leave_out(lane, variant, why)
+                        continue
+                    took = found.pop("wall_ns")
+                    # A cache without a table sends nothing through Django.
+                    if found["statements"]:
+                        lane.counted[variant] = found
+                    # Blocks have one length, not one number of calls: a fast variant
+                    # would be measured with the processor's caches of few calls.
+                    most = MOST_CALLS // (each.per if each.bounded else 1)
+                    calls = round(plan.block * 1e9 / (took / few))
+                    lane.calls[variant] = min(most, max(1, calls))
+        self.lanes = [lane for lane in self.lanes if lane.runs]
+
+    def leave_out(self, lane: Lane, variant: str, why: str) -> None:
+        """Leave out what another cache cannot do, or is not one bare statement."""
+        name = lane.operation.name
+        if variant in BOTH and not lane.operation.only:
+            raise StackError(f"bench, {variant}: {name}: {why}")
+        del lane.runs[variant]
+        if variant in BOTH:
+            self.data["skipped"][name] = why
+        else:
+            self.data["unsupported"].setdefault(variant, {})[name] = why
+
+    def take_turns(self) -> None:
+        where = f"{self.data['database']['name']}, {self.rows:,} rows"
+        for turn in range(self.plan.rounds):
+            say(f"{where}: round {turn + 1} of {self.plan.rounds}")
+            for lane in self.lanes:
+                for variant in rotated(lane.runs, turn):
+                    block = self.workers[variant].ask(
+                        "run",
+                        operation=lane.runs[variant],
+                        calls=lane.calls[variant],
+                        seed=self.plan.seed + turn,
+                    )
+                    lane.blocks.setdefault(variant, []).append(block)
 
 
 # What a person reads

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import batched, cycle, starmap
 from typing import Any
 
@@ -73,6 +74,10 @@ class Operation:
 # Of the cache
 
 
+def bare_get(data: Supply) -> Steps:
+    return bare(data, data.cache.get)
+
+
 def bare_set(data: Supply) -> Steps:
     values = data.values()
     return bare(data, lambda key: data.cache.set(key, next(values)), VALUES)
@@ -86,51 +91,52 @@ def counters(data: Supply) -> Iterator[str]:
     return cycle(keys)
 
 
+def get_many(data: Supply) -> Steps:
+    return map(data.cache.get_many, data.batches(100))
+
+
 def set_many(data: Supply) -> Steps:
     values, batches = data.values(), data.batches(100)
     given = [dict(zip(keys, values, strict=False)) for keys in batches]
     return map(data.cache.set_many, given)
 
 
+def delete_many(data: Supply) -> Steps:
+    return map(data.cache.delete_many, [*batched(data.consumed(100), 100)])
+
+
+def delete(data: Supply) -> Steps:
+    return map(data.cache.delete, data.consumed())
+
+
+def touch(data: Supply) -> Steps:
+    # Changing times: MySQL skips an UPDATE that changes nothing.
+    return map(data.cache.touch, data.existing, cycle(range(DAY, 2 * DAY)))
+
+
+def write(method: Callable[..., Any], data: Supply, keys: Iterator[str]) -> Steps:
+    return map(method, keys, data.values())
+
+
 CACHE = (
     Operation("get hit", lambda d: map(d.cache.get, d.existing)),
-    Operation(
-        "bare get", lambda d: bare(d, d.cache.get), only=PATCHED, limit_of="get hit"
-    ),
+    Operation("bare get", bare_get, only=PATCHED, limit_of="get hit"),
     Operation("get miss", lambda d: map(d.cache.get, d.absent())),
     Operation("has_key", lambda d: map(d.cache.has_key, d.existing)),
-    Operation("set existing key", lambda d: map(d.cache.set, d.existing, d.values())),
+    Operation("set existing key", lambda d: write(d.cache.set, d, d.existing)),
     Operation("bare set", bare_set, only=PATCHED, limit_of="set existing key"),
-    Operation("set new key", lambda d: map(d.cache.set, d.new(), d.values())),
-    Operation("add existing key", lambda d: map(d.cache.add, d.existing, d.values())),
-    Operation("add new key", lambda d: map(d.cache.add, d.new(), d.values())),
-    Operation(
-        "get_or_set hit", lambda d: map(d.cache.get_or_set, d.existing, d.values())
-    ),
-    Operation(
-        "get_or_set miss", lambda d: map(d.cache.get_or_set, d.new(), d.values())
-    ),
-    # Changing times: MySQL skips an UPDATE that changes nothing.
-    Operation(
-        "touch", lambda d: map(d.cache.touch, d.existing, cycle(range(DAY, 2 * DAY)))
-    ),
+    Operation("set new key", lambda d: write(d.cache.set, d, d.new())),
+    Operation("add existing key", lambda d: write(d.cache.add, d, d.existing)),
+    Operation("add new key", lambda d: write(d.cache.add, d, d.new())),
+    Operation("get_or_set hit", lambda d: write(d.cache.get_or_set, d, d.existing)),
+    Operation("get_or_set miss", lambda d: write(d.cache.get_or_set, d, d.new())),
+    Operation("touch", touch),
     Operation("incr", lambda d: map(d.cache.incr, counters(d))),
     Operation("decr", lambda d: map(d.cache.decr, counters(d))),
-    Operation(
-        "delete existing key",
-        lambda d: map(d.cache.delete, d.consumed()),
-        bounded=True,
-    ),
-    Operation(
-        "get_many(100)", lambda d: map(d.cache.get_many, d.batches(100)), per=100
-    ),
+    Operation("delete existing key", delete, bounded=True),
+    Operation("get_many(100)", get_many, per=100),
     Operation("set_many(100)", set_many, per=100),
-    Operation(
-        "delete_many(100)",
-        lambda d: map(d.cache.delete_many, [*batched(d.consumed(100), 100)]),
-        per=100,
-        bounded=True,
-    ),
+    Operation("delete_many(100)", delete_many, per=100, bounded=True),
 )
 
 # Of the ORM
@@ -159,7 +165,7 @@ def lacks_conflicts(kind: str) -> Callable[[Any], str]:
     return lacks
 
 
-def write(
+def save(
     data: Supply, method: str, lookup: str = "name"
 ) -> Callable[[str, int], object]:
     """Return a function of name and number that calls a method of the manager."""
@@ -168,11 +174,11 @@ def write(
 
 
 def hit(method: str, lookup: str = "name") -> Callable[[Supply], Steps]:
-    return lambda d: map(write(d, method, lookup), d.existing, d.numbers)
+    return lambda d: map(save(d, method, lookup), d.existing, d.numbers)
 
 
 def miss(method: str) -> Callable[[Supply], Steps]:
-    return lambda d: map(write(d, method), d.new(), d.numbers)
+    return lambda d: map(save(d, method), d.new(), d.numbers)
 
 
 def atomic(new: bool) -> Callable[[Supply], Steps]:
@@ -181,7 +187,7 @@ def atomic(new: bool) -> Callable[[Supply], Steps]:
     def steps(data: Supply) -> Steps:
         from django.db import transaction
 
-        within = transaction.atomic(write(data, "update_or_create"))
+        within = transaction.atomic(save(data, "update_or_create"))
         return map(within, data.new() if new else data.existing, data.numbers)
 
     return steps
@@ -261,54 +267,29 @@ def raw_update(data: Supply) -> Steps:
     return map(call, data.existing, data.numbers)
 
 
-UPDATE = "update_or_create"
+UPDATE, BULK = "update_or_create", "bulk_create(100)"
+one = partial(Operation, table="orm")
+many = partial(Operation, table="orm", per=100, bounded=True)
 ORM = (
-    Operation(f"{UPDATE} hit", hit(UPDATE), "orm"),
-    Operation(f"{UPDATE} miss", miss(UPDATE), "orm"),
-    Operation(f"{UPDATE} F() hit", f_expression, "orm"),
-    Operation(f"{UPDATE} in atomic hit", atomic(new=False), "orm"),
-    Operation(f"{UPDATE} in atomic miss", atomic(new=True), "orm"),
-    Operation(f"{UPDATE} fallback", hit(UPDATE, "name__exact"), "orm"),
-    Operation(f"{UPDATE} fallback, no unique key", no_unique_key, "orm"),
-    Operation("get_or_create hit", hit("get_or_create"), "orm"),
-    Operation("get_or_create miss", miss("get_or_create"), "orm"),
+    one(f"{UPDATE} hit", hit(UPDATE)),
+    one(f"{UPDATE} miss", miss(UPDATE)),
+    one(f"{UPDATE} F() hit", f_expression),
+    one(f"{UPDATE} in atomic hit", atomic(new=False)),
+    one(f"{UPDATE} in atomic miss", atomic(new=True)),
+    one(f"{UPDATE} fallback", hit(UPDATE, "name__exact")),
+    one(f"{UPDATE} fallback, no unique key", no_unique_key),
+    one("get_or_create hit", hit("get_or_create")),
+    one("get_or_create miss", miss("get_or_create")),
     # A Django without upsert() does the same by update_or_create(): the ratio is
     # the gain of replacing one call by the other.
-    Operation(
-        "upsert hit",
-        hit("upsert"),
-        "orm",
-        lacks=lacks_upsert,
-        instead=f"{UPDATE} hit",
-    ),
-    Operation(
-        "upsert miss",
-        miss("upsert"),
-        "orm",
-        lacks=lacks_upsert,
-        instead=f"{UPDATE} miss",
-    ),
-    Operation("bulk_create(100)", bulk_new, "orm", per=100, bounded=True),
-    Operation(
-        "bulk_create(100) ignore_conflicts",
-        bulk("ignore"),
-        "orm",
-        per=100,
-        lacks=lacks_conflicts("ignore"),
-        bounded=True,
-    ),
-    Operation(
-        "bulk_create(100) update_conflicts",
-        bulk("update"),
-        "orm",
-        per=100,
-        lacks=lacks_conflicts("update"),
-        bounded=True,
-    ),
-    Operation(
+    one("upsert hit", hit("upsert"), lacks=lacks_upsert, instead=f"{UPDATE} hit"),
+    one("upsert miss", miss("upsert"), lacks=lacks_upsert, instead=f"{UPDATE} miss"),
+    many(BULK, bulk_new),
+    many(f"{BULK} ignore_conflicts", bulk("ignore"), lacks=lacks_conflicts("ignore")),
+    many(f"{BULK} update_conflicts", bulk("update"), lacks=lacks_conflicts("update")),
+    one(
         "raw UPDATE RETURNING",
         raw_update,
-        "orm",
         lacks=lacks_returning,
         unlogged=1,
         limit_of=f"{UPDATE} hit",

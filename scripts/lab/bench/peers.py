@@ -57,7 +57,6 @@ def place(
     database: str,
     rows: int,
     folder: Path,
-    *,
     values: str = "dict",
     max_entries: int | None = None,
     latency: float = 0,

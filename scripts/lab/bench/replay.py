@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from common.progress import say
-from common.project import Project
 from databases import urls
-from lab import origin
+from lab import runs
 from lab.bench.traces import MODELS, Trace
-from lab.client import Worker, sharing
+from lab.client import Worker
 from lab.figures import aligned
 from lab.variants import PATCHED, STOCK
 
@@ -83,17 +82,16 @@ def replay(
     Return the data of the JSON file.
     """
     trees = {STOCK: stock, PATCHED: patched}
-    data: dict[str, Any] = {
-        **origin.head("replay", 1, Project.here().root),
-        "ids": dict(ids or {}),
-        **{"options": asdict(plan), "django": {}, "results": []},
-    }
+    about = {"options": asdict(plan), "results": []}
+    data: dict[str, Any] = runs.head("replay", 1, ids) | about
     for trace in traces:
         for share in plan.shares:
             with tempfile.TemporaryDirectory(prefix="bench-") as name:
                 data["results"] += replay_one(
                     trace, share, plan, trees, url, Path(name), data
                 )
+    if plan.backend != DATABASE:
+        del data["database"]
     return data
 
 
@@ -118,13 +116,8 @@ def replay_one(
             own = folder / str(number)
             own.mkdir()
             variant = variant_of(strategy)
-            [worker], opened = stack.enter_context(
-                sharing(f"replay{number}", trees[variant], url, own, WORKER, [strategy])
-            )
-            data["django"][variant] = opened["django"]
-            if plan.backend == DATABASE:
-                version = opened["database_version"]
-                data["database"] = {"name": opened["database"], "version": version}
+            where = trees[variant], url, own, WORKER, [strategy]
+            [worker] = runs.start(stack, data, variant, f"replay{number}", *where)
             worker.ask(
                 "cache",
                 backend=plan.backend,

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from common.progress import step
-from common.project import Project
 from databases import urls
-from lab import origin
+from lab import runs
 from lab.bench.compare import WORKER
 from lab.bench.values import KINDS, compressed_size, pickled
-from lab.client import Worker, sharing
+from lab.client import Worker
 from lab.figures import aligned, times
 from lab.variants import PATCHED, STOCK
 
@@ -42,23 +41,13 @@ def measure(
     Each has a process and a database of its own on the server that ``url`` names.
     Return the data of the JSON file.
     """
-    data: dict[str, Any] = {
-        **origin.head("size", 1, Project.here().root),
-        "ids": dict(ids or {}),
-        **{"django": {}, "sizes": []},
-    }
+    data = runs.head("size", 1, ids) | {"sizes": []}
     with tempfile.TemporaryDirectory(prefix="bench-") as made, ExitStack() as stack:
-        folder = Path(made)
         workers: dict[str, Worker] = {}
-
         for variant, tree in ((STOCK, stock), (PATCHED, patched)):
+            where = tree, url, Path(made), WORKER, [variant]
             name = f"{variant}_size"
-            [workers[variant]], opened = stack.enter_context(
-                sharing(name, tree, url, folder, WORKER, [variant])
-            )
-            data["django"][variant] = opened["django"]
-        version = opened["database_version"]
-        data["database"] = {"name": opened["database"], "version": version}
+            [workers[variant]] = runs.start(stack, data, variant, name, *where)
         for number, kind in ((number, kind) for number in rows for kind in values):
             given = {"rows": number, "seed": seed, "values": kind}
             with step(f"writing {number:,} entries ({kind}), {', '.join(workers)}"):

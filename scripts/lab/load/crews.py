@@ -10,11 +10,10 @@ from statistics import median
 from typing import Any
 
 from common.progress import say, step
-from common.project import Project
-from lab import origin
+from lab import runs
 from lab.bench.replay import options_of, variant_of
 from lab.bench.values import pickled
-from lab.client import Worker, sharing, together
+from lab.client import Worker, together
 from lab.figures import (
     aligned,
     microseconds,
@@ -158,25 +157,17 @@ def load(
     Return the data of the JSON file.
     """
     trees = {STOCK: stock, PATCHED: patched}
-    data: dict[str, Any] = {
-        **origin.head(KIND, FORMAT, Project.here().root),
-        "ids": dict(ids or {}),
-        "django": {},
-        "options": asdict(plan) | {"strategies": list(plan.strategies)},
-    }
+    data = runs.head(KIND, FORMAT, ids) | {"options": asdict(plan)}
     crews: dict[str, list[Worker]] = {}
-    with tempfile.TemporaryDirectory(prefix="load-") as name, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="load-") as made, ExitStack() as stack:
         for number, strategy in enumerate(plan.strategies):
-            own = Path(name) / str(number)
+            own = Path(made) / str(number)
             own.mkdir()
             variant = variant_of(strategy)
             processes = [f"{strategy} process {each}" for each in range(plan.processes)]
-            crews[strategy], opened = stack.enter_context(
-                sharing(f"load{number}", trees[variant], url, own, WORKER, processes)
-            )
-            data["django"][variant] = opened["django"]
-        version = opened["database_version"]
-        data["database"] = {"name": opened["database"], "version": version}
+            where = trees[variant], url, own, WORKER, processes
+            name = f"load{number}"
+            crews[strategy] = runs.start(stack, data, variant, name, *where)
         with step(f"filling {plan.max_entries:,} entries, {', '.join(crews)}"):
             fill(crews, plan)
         for strategy, workers in crews.items():
