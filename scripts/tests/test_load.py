@@ -5,7 +5,6 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -81,49 +80,29 @@ def test_quantiles_are_those_of_the_sorted_times() -> None:
 # The requests
 
 
-class Recorder(dict[str, object]):
-    """A cache that notes its calls."""
+class Recorder:
+    """A cache that notes its calls and the keys in them."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self.held: dict[str, object] = {}
         self.calls: list[tuple[str, tuple[str, ...]]] = []
 
-    def _note(self, name: str, keys: Iterable[str]) -> None:
-        self.calls.append((name, tuple(keys)))
+    def __getattr__(self, name: str) -> Any:
+        def call(keys: Any, value: Any = None) -> Any:
+            named = [keys] if isinstance(keys, str) else sorted(keys)
+            self.calls.append((name, tuple(named)))
+            found = {key: self.held[key] for key in named if key in self.held}
+            if name in ("set", "set_many") or (name == "add" and not found):
+                self.held |= keys if isinstance(keys, dict) else {keys: value}
+            if name == "incr" and not found:
+                raise ValueError(f"Key '{keys}' not found")
+            if name == "delete" and not found:
+                raise LookupError(f"no {keys}")
+            if name == "delete":
+                del self.held[keys]
+            return found if "many" in name else found.get(keys, value)
 
-    def get(self, key: str, default: Any = None) -> Any:
-        self._note("get", [key])
-        return super().get(key, default)
-
-    def set(self, key: str, value: object) -> None:
-        self._note("set", [key])
-        self[key] = value
-
-    def add(self, key: str, value: object) -> bool:
-        self._note("add", [key])
-        return self.setdefault(key, value) is value
-
-    def get_many(self, keys: Iterable[str]) -> dict[str, object]:
-        self._note("get_many", sorted(keys))
-        return {key: self[key] for key in keys if key in self}
-
-    def set_many(self, data: dict[str, object]) -> None:
-        self._note("set_many", sorted(data))
-        self.update(data)
-
-    def touch(self, key: str) -> bool:
-        self._note("touch", [key])
-        return key in self
-
-    def incr(self, key: str) -> None:
-        self._note("incr", [key])
-        if key not in self:
-            raise ValueError(f"Key '{key}' not found")
-
-    def delete(self, key: str) -> None:
-        self._note("delete", [key])
-        if self.pop(key, None) is None:
-            raise LookupError(f"no {key}")
+        return call
 
 
 def visit(

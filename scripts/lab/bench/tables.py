@@ -23,11 +23,27 @@ SETTLE = {
 
 
 class Store:
-    """A store with an entry for each of the keys of ``data``."""
+    """A store with an entry for each of the keys of ``data``.
+
+    ``create`` makes it empty; ``remove`` deletes the entries of keys.
+    """
 
     data: Supply
+    create: Callable[[], object]
     insert: Callable[[list[str]], None]
     remove: Callable[[list[str]], object]
+
+    def make(self) -> None:
+        """Make the store and fill it."""
+        self.create()
+        self.insert(self.data.keys)
+        # Else a "hit" would measure a miss.
+        for key in self.data.keys[:1]:
+            if not self.finds(key):
+                raise RuntimeError("the cache does not find an entry that is there")
+
+    def finds(self, key: str) -> bool:
+        return bool(self.data.store.get(key) == self.data.ready[0])
 
     def restore(self) -> None:
         """Delete the entries that were added."""
@@ -39,14 +55,13 @@ class Store:
 class Table(Store):
     """A table of a database; ``name`` is the database's name for it.
 
-    ``write`` writes an entry as Django does, ``stored`` returns a key as it
-    stands in the key column, and ``clear`` deletes all entries.
+    ``write`` writes an entry as Django does, ``stored`` returns a key as it stands
+    in the key column, ``clear`` deletes all entries.
     """
 
     name: str
     key_column: str
     given_column = ""  # whose value the database gives
-    create: Callable[[], object]
     write: Callable[[str, int], object]
     stored: Callable[[str], str]
     clear: Callable[[], object]
@@ -56,13 +71,6 @@ class Table(Store):
         self._columns: list[str] = []  # in lower case
         self._samples: list[list[object]] = []
 
-    def make(self) -> None:
-        """Make the table and fill it; drop one that is there."""
-        drop(self._connection, self.name)
-        self.create()
-        self._sample()
-        self.insert(self.data.keys)
-
     def insert(self, keys: list[str]) -> None:
         """Write rows for new keys, and leave the table as a long-lived one is.
 
@@ -71,6 +79,8 @@ class Table(Store):
         """
         from django.db import transaction
 
+        if not self._samples:
+            self._sample()
         connection = self._connection
         place = self._columns.index(self.key_column)
         insert = "INSERT INTO {} ({}) VALUES ({})".format(
@@ -137,13 +147,10 @@ class CacheTable(Table):
         self.clear = self._cache.clear
         self.stored = self._cache.make_key
 
-    def make(self) -> None:
-        super().make()
-        check_hit(self.data)
-
     def create(self) -> None:
         from django.core.management import call_command
 
+        drop(self._connection, self.name)
         # The statement that django-mysql's docs put into a migration.
         if sql := getattr(self._cache, "create_table_sql", None):
             with self._connection.cursor() as cursor:
@@ -156,7 +163,6 @@ class CacheTable(Table):
 
     def write_all(self) -> None:
         """Make the table and let the cache itself write every key, none by copy."""
-        drop(self._connection, self.name)
         self.create()
         write_many(self.data, self.data.keys)
 
@@ -181,12 +187,8 @@ class CacheElsewhere(Store):
         options = {"size_limit": 2**50} if backend == DISKCACHE else {}
         self._cache = cache_of(backend, location, timeout, options)
         self.data = Supply(self._cache, rows, seed, self.insert, values)
+        self.create = self._cache.clear
         self.remove = self._cache.delete_many
-
-    def make(self) -> None:
-        self._cache.clear()
-        self.insert(self.data.keys)
-        check_hit(self.data)
 
     def insert(self, keys: list[str]) -> None:
         transact = getattr(self._cache._cache, "transact", nullcontext)
@@ -209,8 +211,12 @@ class ItemTable(Table):
         self.stored = str
 
     def create(self) -> None:
+        drop(self._connection, self.name)
         with self._connection.schema_editor() as editor:
             editor.create_model(self._model)
+
+    def finds(self, key: str) -> bool:
+        return bool(self._model.objects.filter(name=key).exists())
 
     def write(self, key: str, number: int) -> None:
         self._model.objects.create(name=key, v=number)
@@ -235,13 +241,6 @@ def write_many(data: Supply, keys: list[str]) -> None:
     values = data.values()
     for batch in batched(keys, WRITE_BATCH):
         data.store.set_many(dict(zip(batch, values, strict=False)), DAY)
-
-
-def check_hit(data: Supply) -> None:
-    """RuntimeError if an entry is not found: a "hit" would measure a miss."""
-    for key in data.keys[:1]:
-        if data.store.get(key) != data.ready[0]:
-            raise RuntimeError("the cache does not find an entry that is there")
 
 
 def entries(connection: Any, name: str) -> int:

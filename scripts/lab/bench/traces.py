@@ -111,31 +111,21 @@ def lru_hits(keys: Sequence[int], limit: int) -> int:
     return hits
 
 
-def next_uses(keys: Sequence[int]) -> list[int]:
-    """Return for each request when its key is next asked for; past the end if never.
-
-    >>> next_uses([7, 8, 7])
-    [2, 3, 3]
-    """
-    never = len(keys)
-    found = [never] * never
-    last: dict[int, int] = {}
-    for at in range(never - 1, -1, -1):
-        found[at] = last.get(keys[at], never)
-        last[keys[at]] = at
-    return found
-
-
 def belady_hits(keys: Sequence[int], limit: int) -> int:
     """Return the hits of Belady's algorithm, which knows the future.
 
     It evicts the key whose next use is the latest. No cache that sets what it
     misses has more hits.
     """
+    # The number of the next request for the same key; past the end without one.
+    following, last = [len(keys)] * len(keys), dict[int, int]()
+    for at in reversed(range(len(keys))):
+        following[at] = last.get(keys[at], len(keys))
+        last[keys[at]] = at
     held: dict[int, int] = {}  # key → its next use
     latest: list[tuple[int, int]] = []  # negative; out of date after a hit
     hits = 0
-    for key, following in zip(keys, next_uses(keys), strict=True):
+    for key, use_again in zip(keys, following, strict=True):
         if key in held:
             hits += 1
         elif len(held) >= limit:
@@ -144,8 +134,8 @@ def belady_hits(keys: Sequence[int], limit: int) -> int:
                 if held.get(victim) == -use:
                     break
             del held[victim]
-        held[key] = following
-        heapq.heappush(latest, (-following, key))
+        held[key] = use_again
+        heapq.heappush(latest, (-use_again, key))
     return hits
 
 

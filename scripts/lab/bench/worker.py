@@ -126,10 +126,6 @@ class Session:
 class Bench(Session):
     """The requests of a benchmark."""
 
-    def __init__(self, stack: ExitStack) -> None:
-        super().__init__(stack)
-        self._stores: dict[str, Store] = {}
-
     def prepare(
         self,
         rows: int,
@@ -147,19 +143,20 @@ class Bench(Session):
         keeps its entries in ``location``.
         """
         random.seed(seed)
-        made: list[CacheElsewhere | CacheTable | ItemTable] = []
+        self._stores: dict[str, Store] = {}
         if "cache" in tables and location:
-            made.append(CacheElsewhere(backend, location, rows, seed, timeout, values))
+            self._stores["cache"] = CacheElsewhere(
+                backend, location, rows, seed, timeout, values
+            )
         elif "cache" in tables:
             limits = max_entries, timeout
-            made.append(
-                CacheTable(self._connection, rows, seed, *limits, values, backend)
+            self._stores["cache"] = CacheTable(
+                self._connection, rows, seed, *limits, values, backend
             )
         if "orm" in tables:
-            made.append(ItemTable(self._connection, rows, seed))
-        for table, store in zip(tables, made, strict=True):
+            self._stores["orm"] = ItemTable(self._connection, rows, seed)
+        for store in self._stores.values():
             store.make()
-            self._stores[table] = store
         return {}
 
     def run(self, operation: str, calls: int, seed: int) -> dict[str, int]:
