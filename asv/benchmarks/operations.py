@@ -60,8 +60,8 @@ class Operations(_Steps):
     param_names = ("operation", "rows")
 
     def setup(self, name, rows):
-        if why := OPERATIONS[name].lacks(connection):
-            raise NotImplementedError(why)
+        if not OPERATIONS[name].runs(connection):
+            raise NotImplementedError("This Django or database lacks it.")
         self.table = table(OPERATIONS[name].table, rows)
         try:
             self.prepare(name, self.table.data)

@@ -36,9 +36,9 @@ type Steps = Iterator[object]
 class Operation:
     """One thing that is measured.
 
-    One call handles ``per`` entries of a ``table``: "cache" or "orm". ``lacks``
-    returns the reason why this Django or its database cannot do it, or nothing;
-    ``instead`` is the operation that a stock Django without it runs. ``unlogged``
+    One call handles ``per`` entries of a ``table``: "cache" or "orm". ``runs`` tells
+    whether this Django can do it on the database of a connection; ``instead`` is the
+    operation that a stock Django without it runs. ``unlogged``
     is the number of statements of a call that Django's query log does not see.
     ``only`` is the one variant that runs it. The operation ``limit_of`` cannot be
     faster than this one. If it is ``bounded``, rows are made for its calls: a
@@ -50,7 +50,7 @@ class Operation:
     prepare: Callable[[Supply], Steps]
     table: str = "cache"
     per: int = 1
-    lacks: Callable[[Any], str] = lambda connection: ""
+    runs: Callable[[Any], bool] = lambda connection: True
     instead: str = ""
     unlogged: int = 0
     only: str = ""
@@ -142,27 +142,10 @@ CACHE = (
 # Of the ORM
 
 
-def lacks_upsert(connection: Any) -> str:
+def has_upsert(connection: Any) -> bool:
     from django.db.models import QuerySet
 
-    if hasattr(QuerySet, "upsert"):
-        return ""
-    return "this Django has no QuerySet.upsert()"
-
-
-def lacks_returning(connection: Any) -> str:
-    if connection.vendor in RAW:
-        return ""
-    return f"{connection.display_name} has no UPDATE … RETURNING that gives rows"
-
-
-def lacks_conflicts(kind: str) -> Callable[[Any], str]:
-    def lacks(connection: Any) -> str:
-        if getattr(connection.features, f"supports_{kind}_conflicts"):
-            return ""
-        return f"bulk_create() does not {kind} conflicts on {connection.display_name}"
-
-    return lacks
+    return hasattr(QuerySet, "upsert")
 
 
 def save(
@@ -282,15 +265,23 @@ ORM = (
     one("get_or_create miss", miss("get_or_create")),
     # A Django without upsert() does the same by update_or_create(): the ratio is
     # the gain of replacing one call by the other.
-    one("upsert hit", hit("upsert"), lacks=lacks_upsert, instead=f"{UPDATE} hit"),
-    one("upsert miss", miss("upsert"), lacks=lacks_upsert, instead=f"{UPDATE} miss"),
+    one("upsert hit", hit("upsert"), runs=has_upsert, instead=f"{UPDATE} hit"),
+    one("upsert miss", miss("upsert"), runs=has_upsert, instead=f"{UPDATE} miss"),
     many(BULK, bulk_new),
-    many(f"{BULK} ignore_conflicts", bulk("ignore"), lacks=lacks_conflicts("ignore")),
-    many(f"{BULK} update_conflicts", bulk("update"), lacks=lacks_conflicts("update")),
+    many(
+        f"{BULK} ignore_conflicts",
+        bulk("ignore"),
+        runs=lambda c: c.features.supports_ignore_conflicts,
+    ),
+    many(
+        f"{BULK} update_conflicts",
+        bulk("update"),
+        runs=lambda c: c.features.supports_update_conflicts,
+    ),
     one(
         "raw UPDATE RETURNING",
         raw_update,
-        lacks=lacks_returning,
+        runs=lambda c: c.vendor in RAW,
         unlogged=1,
         limit_of=f"{UPDATE} hit",
     ),

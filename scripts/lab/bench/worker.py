@@ -116,10 +116,11 @@ class Session:
 
     def lacking(self) -> dict[str, str]:
         """Return the operations that this Django or database lacks: name → reason."""
+        why = f"Django {self._version} lacks it on {self._connection.display_name}"
         return {
             name: why
             for name, each in OPERATIONS.items()
-            if (why := each.lacks(self._connection))
+            if not each.runs(self._connection)
         }
 
 
