@@ -65,12 +65,10 @@ class Reader:
         """
         from databases.targets import resolve, targets
 
-        every = [each.name for each in targets() if each.family in able]
-        oldest = [name for name in every if resolve(name).major is None]
-        asked = asked or ["sqlite"]
-        chosen = [
-            each for name in asked for each in (oldest if name == "all" else [name])
-        ]
+        oldest = [t.name for t in targets() if t.family in able and t.major is None]
+        chosen: list[str] = []
+        for name in asked or ["sqlite"]:
+            chosen += oldest if name == "all" else [name]
         found = [resolve(name) for name in dict.fromkeys(chosen)]
         for target in found:
             if target.family not in MEASURED:

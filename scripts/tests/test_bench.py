@@ -776,6 +776,7 @@ def test_what_hits_write_is_counted(stock: Path, tmp_path: Path) -> None:
         assert ("database" in data) == (backend == "db")
 
 
+@pytest.mark.slow
 def test_a_replay_by_its_options(
     real: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
