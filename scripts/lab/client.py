@@ -13,14 +13,14 @@ from typing import Any
 from common.errors import StackError
 
 SCRIPTS = Path(__file__).resolve().parents[1]
-IDLE = 3  # seconds for a worker without work to end
-GRACE = 20  # seconds for one that is told to stop to drop its database
+IDLE = 3  # seconds that a worker without work takes at most to end
+GRACE = 20  # seconds to drop its database for one that is told to stop
 LEAD = 0.05  # seconds from the request of a common start to the start
 OPENED = {"synchronous": "NORMAL", "journal": "WAL"}  # a database that is shared
 
 
 def environment(tree: Path, url: str) -> dict[str, str]:
-    """Return the worker's environment: this Django, this database, nothing else's."""
+    """Return a worker's environment: this Django and this database only."""
     kept = {
         name: text
         for name, text in os.environ.items()
@@ -39,8 +39,11 @@ class Worker:
     """A running worker process; every failure is a StackError that names it."""
 
     def __init__(self, name: str, process: subprocess.Popen[str], errors: Path) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
         self.name = name
         self._process = process
+        self._requests, self._answers = process.stdin, process.stdout
         self._errors = errors
 
     @property
@@ -48,17 +51,13 @@ class Worker:
         return self._process.pid
 
     def send(self, do: str, **arguments: object) -> None:
-        assert self._process.stdin is not None
         try:
-            print(
-                json.dumps({"do": do} | arguments), file=self._process.stdin, flush=True
-            )
+            print(json.dumps({"do": do} | arguments), file=self._requests, flush=True)
         except OSError:
             raise self._died() from None
 
     def receive(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line = self._answers.readline()
         if not line.endswith("\n"):
             raise self._died()
         answer: dict[str, Any] = json.loads(line)
@@ -71,17 +70,15 @@ class Worker:
         return self.receive()
 
     def kill(self) -> str:
-        """Kill the process by SIGKILL; return what it said that was not received."""
-        assert self._process.stdout is not None
+        """Kill the process by SIGKILL; return the output that was not received."""
         self._process.kill()
         self._process.wait()
-        return self._process.stdout.read()
+        return self._answers.read()
 
     def end(self) -> None:
-        """End the process and wait for it, whatever state it is in."""
+        """End the process in any state and wait for it."""
         with suppress(OSError):
-            assert self._process.stdin is not None
-            self._process.stdin.close()
+            self._requests.close()
         for seconds, stop in (
             (IDLE, self._process.terminate),
             (GRACE, self._process.kill),
@@ -91,8 +88,7 @@ class Worker:
             except subprocess.TimeoutExpired:
                 stop()
         self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        self._answers.close()
 
     def _died(self) -> StackError:
         status = self._process.wait()
@@ -106,12 +102,13 @@ class Worker:
 def started(
     name: str, tree: Path, url: str, folder: Path, module: str = "lab.bench.worker"
 ) -> Iterator[Worker]:
-    """Start a worker on the Django in ``tree``; ended when the block is left.
+    """Start a worker on the Django in ``tree``; end it with the block.
 
     ``folder`` is a scratch folder: the worker's working directory and the place
-    of its standard error. ``module`` is the program that it runs.
+    of its standard error. The worker runs the program ``module``.
     """
-    whose = f"{module.partition('.')[0]}, {name}"
+    room = module.removeprefix("lab.").partition(".")[0]
+    whose = f"{room}, {name}"
     if not (tree / "django" / "__init__.py").is_file():
         raise StackError(f"{whose}: no Django tree in {tree}", then="make apply")
     errors = folder / f"{name.replace(' ', '-')}.stderr"
@@ -139,8 +136,8 @@ def sharing(
 ) -> Iterator[tuple[list[Worker], dict[str, Any]]]:
     """Start workers, one of each name, that share one database called ``name``.
 
-    The first makes the database and drops it: it is the last to end. Yields what it
-    says of the database, too.
+    The first worker makes the database and drops it: it ends last. Also yield its
+    answer about the database.
     """
     with ExitStack() as stack:
         workers = [
@@ -158,8 +155,8 @@ def together(
 ) -> tuple[list[dict[str, Any]], float]:
     """Have all begin at one moment; return the answers, and the seconds it took.
 
-    A request gets that moment, ``at``, and the worker's number; ``ended`` of an
-    answer is when it was done. Both are of time.monotonic().
+    Each request has that moment, ``at``, and the number of the worker; ``ended``
+    of an answer is the moment when it was done. Both are of time.monotonic().
     """
     at = time.monotonic() + LEAD
     for number, worker in enumerate(workers):

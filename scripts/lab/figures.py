@@ -1,7 +1,9 @@
-"""Medians, spreads and ratios of what the rounds gave; tables of text cells."""
+"""Medians, spreads and ratios of the rounds; numbers and tables as text."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median, quantiles
+
+from common import tables
 
 
 def spread(values: Sequence[float]) -> tuple[float, float]:
@@ -15,10 +17,21 @@ def spread(values: Sequence[float]) -> tuple[float, float]:
 def ratio(above: Sequence[float], below: Sequence[float]) -> float:
     """Return the median of the ratios of each round.
 
-    Both values of a pair were measured one after the other, so that a slow
-    minute of the machine falls out.
+    Both values of a pair were measured one after the other, so a slow minute of
+    the machine cancels out.
     """
     return median(a / b for a, b in zip(above, below, strict=True))
+
+
+def rotated(names: Iterable[str], turn: int) -> list[str]:
+    """Return the names in the order of a turn: each turn begins with another one.
+
+    >>> rotated("abc", 1)
+    ['b', 'c', 'a']
+    """
+    each = [*names]
+    first = turn % len(each)
+    return each[first:] + each[:first]
 
 
 def microseconds(value: float) -> str:
@@ -27,10 +40,8 @@ def microseconds(value: float) -> str:
 
 def with_spread(values: Sequence[float]) -> str:
     """Format microseconds as ``median [first quartile - third quartile]``."""
-    low, high = spread(values)
-    return (
-        f"{microseconds(median(values))} [{microseconds(low)} - {microseconds(high)}]"
-    )
+    low, high = map(microseconds, spread(values))
+    return f"{microseconds(median(values))} [{low} - {high}]"
 
 
 def number(value: float) -> str:
@@ -43,17 +54,11 @@ def times(value: float) -> str:
 
 
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return plain text, the first column to the left and the others to the right."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        first, *others = zip(cells, widths, strict=True)
-        return "  ".join([first[0].ljust(first[1]), *(c.rjust(w) for c, w in others)])
-
-    return "\n".join([line(header), line(["-" * w for w in widths]), *map(line, rows)])
+    """Return plain text: a rule below the header, all but the first column right."""
+    rules = ["-" * max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    return tables.aligned([header, rules, *rows], right=range(1, len(header)))
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return the same as a Markdown table."""
-    rule = ["---"] + ["---:"] * (len(header) - 1)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, rule, *rows])
+    """Return the same as a Markdown table, without a last line break."""
+    return tables.markdown(header, rows, right=range(1, len(header))).rstrip("\n")

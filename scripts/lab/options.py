@@ -1,4 +1,4 @@
-"""Reading what stands on the command line; what is wrong there is a StackError."""
+"""Read options of the command line; a wrong one is a StackError."""
 
 import json
 import math
@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from databases.targets import Target
 
 MEASURED = ("sqlite", "postgresql", "mariadb", "mysql", "oracle")
-ALL = "all"
-
-
-def names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 @dataclass(frozen=True)
@@ -39,6 +34,17 @@ class Reader:
             raise StackError(f"{what}: {text} is less than {least}", self.help)
         return found
 
+    def wholes(self, text: str, what: str) -> tuple[int, ...]:
+        """Return the whole numbers between commas, each once; at least one."""
+        return tuple(self.whole(each, what) for each in self.names(text, what))
+
+    def names(self, text: str, what: str) -> tuple[str, ...]:
+        """Return the names between commas, each once; at least one."""
+        parts = [part.strip() for part in text.split(",")]
+        if found := tuple(dict.fromkeys(filter(None, parts))):
+            return found
+        raise StackError(f"{what}: nothing is named", self.help)
+
     def positive(self, text: str, what: str) -> float:
         """Return a number greater than zero."""
         try:
@@ -52,24 +58,18 @@ class Reader:
     def targets(
         self, asked: Iterable[str] | None, able: Collection[str] = MEASURED
     ) -> list["Target"]:
-        """Return the databases of those names, each once; SQLite if there is none.
+        """Return the databases of those names, each once; SQLite without names.
 
-        "all" stands for the oldest of each family. ``able`` are the families that
-        the verb can run on.
+        "all" stands for the oldest of each family. The verb can run on the
+        families in ``able``.
         """
         from databases.targets import resolve, targets
 
-        wished: list[str] = []
+        oldest = [t.name for t in targets() if t.family in able and t.major is None]
+        chosen: list[str] = []
         for name in asked or ["sqlite"]:
-            if name != ALL:
-                wished.append(name)
-                continue
-            wished += [
-                target.name
-                for target in targets()
-                if target.family in able and target.major is None
-            ]
-        found = [resolve(name) for name in dict.fromkeys(wished)]
+            chosen += oldest if name == "all" else [name]
+        found = [resolve(name) for name in dict.fromkeys(chosen)]
         for target in found:
             if target.family not in MEASURED:
                 raise StackError(f"--db: {target.name} is not a database", self.help)
@@ -81,7 +81,7 @@ class Reader:
 
 
 def write(data: Mapping[str, Any], path: Path, root: Path) -> None:
-    """Write a JSON file and say so; StackError if that cannot be."""
+    """Write a JSON file and say so; StackError if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(data, indent=1) + "\n", "utf-8")

@@ -1,7 +1,8 @@
-"""Where a result comes from: the machine, what is installed on it, this checkout."""
+"""Where a result comes from: the machine, its software, this checkout."""
 
 import os
 import platform
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from common.git import Git, GitError
 
-# What stands between Django and a server: its version can change a figure.
+# The packages between Django and a server: their versions can change a figure.
 DRIVERS = ("psycopg", "mysqlclient", "oracledb", "redis", "pymemcache")
 
 
@@ -18,57 +19,34 @@ def machine() -> dict[str, object]:
 
     Memory is in GiB, None where the system does not tell.
     """
+    system, cpu, memory = platform.system(), platform.machine(), None
+    with suppress(OSError, KeyError):
+        system = platform.freedesktop_os_release()["PRETTY_NAME"]
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+        model = next(line for line in lines if line.startswith("model name"))
+        cpu = " ".join(model.partition(":")[2].split())
+    with suppress(AttributeError, ValueError, OSError):
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        memory = round(total / 2**30, 1)
+    found = {}
+    for name in DRIVERS:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
     return {
-        "platform": f"{system()}, {platform.machine()}",
-        "cpu": cpu(),
+        "platform": f"{system}, {platform.machine()}",
+        "cpu": cpu,
         "cpus": os.cpu_count(),
-        "memory_gib": memory(),
+        "memory_gib": memory,
         "python": platform.python_version(),
-        "drivers": drivers(),
+        "drivers": found,
     }
 
 
-def system() -> str:
-    """Return the name of the system: on Linux that of the distribution."""
-    try:
-        return platform.freedesktop_os_release()["PRETTY_NAME"]
-    except (OSError, KeyError):
-        return f"{platform.system()} {platform.release()}"
-
-
-def cpu() -> str:
-    """Return the name of the processor, or of its architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
-    return " ".join(names[0].split()) if names else platform.machine()
-
-
-def memory() -> float | None:
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-    return round(total / 2**30, 1)
-
-
-def drivers() -> dict[str, str]:
-    """Return package → version, of those that are installed."""
-    found = {}
-    for name in DRIVERS:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 def commit(root: Path) -> str:
-    """Return the commit of a checkout, with "+" if it has changes.
+    """Return the commit of a checkout, with "+" if files have changed.
 
-    "unknown" if it is none, as in an archive of this repository.
+    "unknown" without git, as in an archive of this repository.
     """
     git = Git(root)
     try:
@@ -79,9 +57,9 @@ def commit(root: Path) -> str:
 
 
 def origin(root: Path) -> dict[str, Any]:
-    """Return when (UTC), by what commit and on what machine something is measured.
+    """Return when (UTC), by which commit and on which machine something is measured.
 
-    ``root`` is the folder of the checkout that does it.
+    ``root`` is the folder of the checkout that measures.
     """
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -91,7 +69,7 @@ def origin(root: Path) -> dict[str, Any]:
 
 
 def head(kind: str, form: int, root: Path) -> dict[str, object]:
-    """Return what each JSON file of results begins with.
+    """Return the beginning of each JSON file of results.
 
     ``kind`` and ``form`` tell a reader what is in it; ``root`` as in origin().
     """

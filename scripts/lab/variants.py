@@ -1,3 +1,3 @@
-"""The sides of every comparison: what takes turns in each round."""
+"""The sides of a comparison: stock Django, and Django with the series."""
 
 STOCK, PATCHED = "stock", "patched"

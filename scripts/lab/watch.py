@@ -1,4 +1,4 @@
-"""Looking at the statements that Django executes."""
+"""Look at the statements that Django executes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ type Note = Callable[[str, Any, Any], None]
 
 @contextmanager
 def watching(connection: Any, note: Note) -> Iterator[None]:
-    """Call ``note`` with each statement of the block, once it is executed."""
+    """Call ``note`` with each statement of the block after it is executed."""
 
     def execute_and_note(
         execute: Callable[..., object], sql: str, params: Any, many: bool, context: Any

@@ -7,99 +7,101 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from common.project import Project
+from lab.bench.operations import OPERATIONS
 
-# Statements of one call, BEGIN and COMMIT included: on stock, patched.
-STATEMENTS: dict[str, dict[str, tuple[int | None, int]]] = {
-    "DbCacheAdd": {"track_statements": (5, 1)},
-    "DbCacheDelete": {"track_statements": (1, 1)},
-    "DbCacheGet": {"track_statements": (1, 1)},
-    "DbCacheGetMany": {"track_statements": (1, 1)},
-    "DbCacheIncr": {"track_statements": (6, 1)},
-    "DbCacheSet": {"track_statements": (5, 1)},
-    "DbCacheSetMany": {"track_statements": (500, 1)},
-    "DbCacheTouch": {"track_statements": (5, 1)},
-    "ModelBulkCreateConflicts": {"track_statements": (1, 1)},
-    "QueryGetOrCreateMiss": {"track_miss_statements": (4, 2)},
-    "QueryUpdateOrCreate": {
-        "track_hit_statements": (4, 1),
-        "track_miss_statements": (6, 2),
-    },
-    "QueryUpsert": {
-        "track_hit_statements": (None, 1),
-        "track_miss_statements": (None, 1),
-    },
+pytestmark = pytest.mark.slow
+
+# Runs the methods of all benchmarks with few rows, as asv does: after setup().
+RUN = """
+import itertools, json
+from benchmarks import operations
+found = {}
+operations.Operations.params = (operations.Operations.params[0], (200,))
+for cls in (operations.Operations, operations.Caches):
+    for param in itertools.product(*cls.params):
+        for method in ("time_calls", "track_statements"):
+            if not hasattr(cls, method):
+                continue
+            one = cls()
+            try:
+                one.setup(*param)
+                found[" ".join([cls.__name__, method, *map(str, param)])] = getattr(
+                    one, method
+                )(*param)
+            except NotImplementedError as error:
+                found["skipped " + " ".join(map(str, param))] = str(error)
+                continue
+            getattr(one, "teardown", lambda *param: None)(*param)
+print(json.dumps(found))
+"""
+# Statements of one call on stock and patched, BEGIN and COMMIT included.
+STATEMENTS = {
+    "get hit": (1, 1),
+    "set existing key": (5, 1),
+    "incr": (6, 1),
+    "set_many(100)": (500, 1),
+    "update_or_create hit": (4, 1),
+    "get_or_create miss": (4, 2),
+    "raw UPDATE RETURNING": (1, 1),
 }
-LOCMEM = ("LocmemCacheGet", "LocmemCacheSet")
-STRATEGIES = ("lru", "fifo", "lfu", "random", "s3-fifo", "sieve", "ttl")
+STRATEGIES = ("fifo", "lfu", "random", "s3-fifo", "sieve", "ttl")
 
 
-def environment(tree: Path, project: Project) -> dict[str, str]:
+def run(tree: Path, project: Project, folder: Path, *words: str) -> str:
     kept = {
         name: text
         for name, text in os.environ.items()
-        if not name.startswith(("PYTHON", "DJANGO_", "BENCHMARKS_"))
+        if not name.startswith(("PYTHON", "DJANGO_", "STACK_"))
     }
-    paths = [tree, project.root / "asv", project.root / "scripts"]
-    return kept | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
-
-
-def results(tree: Path, project: Project, folder: Path) -> Any:
-    """Run all benchmarks once on the Django in ``tree``."""
+    paths = os.pathsep.join(map(str, [tree, project.root / "asv"]))
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "tests.asv_worker"],
+        [sys.executable, "-P", *words],
         cwd=folder,
-        env=environment(tree, project),
+        env=kept | {"PYTHONPATH": paths, "ASV_PYTHONPATH": str(tree)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
-def expected(side: int) -> dict[str, dict[str, dict[str, int]]]:
-    """Return class → parameters → method → statements of stock (0) or patched (1)."""
-    found = {}
-    for name, each in STATEMENTS.items():
-        counts = {method: pair[side] for method, pair in each.items()}
-        known = {method: n for method, n in counts.items() if n is not None}
-        params = ("1000", "10000") if name.startswith("DbCache") else ("",)
-        if known:
-            found[name] = dict.fromkeys(params, known)
-    return found
-
-
-def test_on_patched(real: Project, patched: Path, tmp_path: Path) -> None:
-    found = results(patched, real, tmp_path)
-    assert found["skipped"] == {}
-    assert found["statements"] == expected(1)
-    assert found["timed"].keys() == {*STATEMENTS, *LOCMEM, "FileCacheSet"}
-    assert found["timed"]["LocmemCacheSet"] == 2 * len(STRATEGIES)
-
-
-def test_on_stock(real: Project, stock: Path, tmp_path: Path) -> None:
-    found = results(stock, real, tmp_path)
-    upsert = "This Django has no QuerySet.upsert()."
-    strategies = dict.fromkeys(STRATEGIES[1:], "This Django has no CULL_STRATEGY.")
-    assert found["skipped"] == {
-        "QueryUpsert": {"": upsert},
-        **dict.fromkeys(LOCMEM, strategies),
+@pytest.mark.parametrize("side", [0, 1])
+def test_benchmarks(
+    real: Project, stock: Path, patched: Path, tmp_path: Path, side: int
+) -> None:
+    tree = (stock, patched)[side]
+    found: dict[str, Any] = json.loads(run(tree, real, tmp_path, "-c", RUN))
+    skipped = {name for name in found if name.startswith("skipped")}
+    lacking = {
+        *(f"skipped upsert {one} 200" for one in ("hit", "miss")),
+        "skipped bare set 200",
+        *(f"skipped {n} {s}" for n in CACHES for s in STRATEGIES),
     }
-    assert found["statements"] == expected(0)
-    assert found["timed"]["LocmemCacheGet"] == 2
+    assert skipped == (set() if side else lacking)
+    for name, counts in STATEMENTS.items():
+        assert found[f"Operations track_statements {name} 200"] == counts[side]
+    timed = {name for name in found if "time_calls" in name}
+    assert len(timed) == len(OPERATIONS) + 4 * 8 - len(skipped)
+
+
+CACHES = ("get hit", "get miss", "set existing key", "set new key")
 
 
 def test_asv_finds_them(real: Project, patched: Path, tmp_path: Path) -> None:
     config = str(real.root / "asv" / "asv.conf.json")
-    asv = [sys.executable, "-P", "-m", "asv", "--config", config]
-    done = subprocess.run(
-        [*asv, "check", "--python=same"],
-        cwd=tmp_path,
-        env=environment(patched, real) | {"ASV_PYTHONPATH": str(patched)},
-        capture_output=True,
-        text=True,
-        check=False,
+    said = run(
+        patched,
+        real,
+        tmp_path,
+        "-m",
+        "asv",
+        "--config",
+        config,
+        "check",
+        "--python=same",
     )
-    assert done.returncode == 0, done.stdout
-    assert "No problems found" in done.stdout
+    assert "No problems found" in said

@@ -1,4 +1,4 @@
-"""The proxy that puts a server farther away: real sockets, real servers."""
+"""The proxy that makes round trips longer: real sockets, real servers."""
 
 import random
 import select
@@ -12,11 +12,10 @@ import pytest
 from common.errors import StackError
 from databases import urls
 from databases.place import free_port
-from databases.servers import running
+from databases.servers import private, running
 from databases.targets import FAMILIES, Unavailable, resolve
-from lab.load.proxy import delayed, farther
-
-type Serve = Callable[[socket.socket], None]
+from lab.bench import proxy
+from lab.bench.proxy import delayed, delayed_cache, delayed_url
 
 
 def echo(client: socket.socket) -> None:
@@ -27,20 +26,18 @@ def echo(client: socket.socket) -> None:
 
 
 @contextmanager
-def serving(serve: Serve, clients: int = 1) -> Iterator[tuple[str, int]]:
-    """A server on a free port for that many clients, one after the other."""
+def serving(serve: Callable[[socket.socket], None]) -> Iterator[tuple[str, int]]:
+    """Serve one client on a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def run() -> None:
-            for _ in range(clients):
-                client, _ = listener.accept()
-                with client:
-                    serve(client)
+            client, _ = listener.accept()
+            with client:
+                serve(client)
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
-        host, port = listener.getsockname()
-        yield host, port
+        yield listener.getsockname()
         thread.join(20)
         assert not thread.is_alive()
 
@@ -48,18 +45,15 @@ def serving(serve: Serve, clients: int = 1) -> Iterator[tuple[str, int]]:
 def everything(client: socket.socket) -> bytes:
     """Read until the other side has said all."""
     client.settimeout(20)
-    parts = []
-    while data := client.recv(65_536):
-        parts.append(data)
-    return b"".join(parts)
+    return b"".join(iter(lambda: client.recv(65_536), b""))
 
 
 def test_all_bytes_come_through_in_order_and_so_does_each_end() -> None:
     data = random.Random(1).randbytes(3_000_000)
     with (
         serving(echo) as server,
-        delayed(server, 0.005) as proxy,
-        socket.create_connection(proxy) as client,
+        delayed(server, 0.005) as address,
+        socket.create_connection(address) as client,
     ):
 
         def send() -> None:
@@ -72,7 +66,7 @@ def test_all_bytes_come_through_in_order_and_so_does_each_end() -> None:
         thread.join()
 
 
-def test_the_farther_server_answers_later() -> None:
+def test_the_delayed_server_answers_later() -> None:
     with (
         serving(echo) as one,
         serving(echo) as two,
@@ -91,29 +85,20 @@ def test_the_farther_server_answers_later() -> None:
         assert everything(second) == b"nearbye"
 
 
-def test_a_server_that_hangs_up() -> None:
+def test_a_server_that_hangs_up_or_is_not_there() -> None:
     with (
-        serving(lambda client: client.sendall(b"no"), clients=2) as server,
-        delayed(server, 0) as proxy,
+        serving(lambda client: client.sendall(b"no")) as server,
+        delayed(server, 0) as address,
+        socket.create_connection(address) as client,
     ):
-        for _ in range(2):
-            with socket.create_connection(proxy) as client:
-                assert everything(client) == b"no"
-
-
-def test_a_server_that_is_not_there() -> None:
+        assert everything(client) == b"no"
     with (
-        delayed(("127.0.0.1", free_port()), 0) as proxy,
-        socket.create_connection(proxy) as client,
+        delayed(("127.0.0.1", free_port()), 0) as address,
+        socket.create_connection(address) as client,
     ):
         assert everything(client) == b""
-
-
-def test_the_port_is_closed_at_the_end() -> None:
-    with delayed(("127.0.0.1", free_port()), 0) as proxy:
-        pass
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(proxy)
+        socket.create_connection(address)
 
 
 @pytest.mark.parametrize(
@@ -135,9 +120,9 @@ def test_only_the_place_in_a_url_changes(
         asked.append((server, seconds))
         yield "127.0.0.1", 4711
 
-    monkeypatch.setattr("bench.proxy.delayed", recorded)
-    with farther(url, 3) as farther_url:
-        before, after = urls.split(url), urls.split(farther_url)
+    monkeypatch.setattr(proxy, "delayed", recorded)
+    with delayed_url(url, 3) as slow:
+        before, after = urls.split(url), urls.split(slow)
     assert asked == [(server, 0.0015)]
     assert (after.host, after.port) == ("127.0.0.1", 4711)
     for part in ("scheme", "user", "password", "name", "options"):
@@ -145,22 +130,26 @@ def test_only_the_place_in_a_url_changes(
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["sqlite:///:memory:", "postgres://me:x@/base?host=/run/postgresql"],
+    "url", ["sqlite:///:memory:", "postgres://me:x@/base?host=/run/postgresql"]
 )
 def test_what_is_not_reached_by_tcp(url: str) -> None:
     with (
         pytest.raises(StackError, match="is not reached by TCP"),
-        farther(url, 1),
+        delayed_url(url, 1),
     ):
         pass
 
 
-@pytest.mark.parametrize("name", ["postgres", "mariadb"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["postgres", "mariadb", "redis", "memcached"])
 def test_a_real_server(name: str) -> None:
+    target = resolve(name)
+    use, longer = (
+        (private, delayed_cache) if target.is_cache else (running, delayed_url)
+    )
     try:
-        with running(resolve(name)) as server, farther(server.url, 1) as url:
+        with use(target) as server, longer(server.url, 1) as url:
             assert url != server.url
-            assert FAMILIES[server.target.family].version(url) == server.version
+            assert FAMILIES[target.family].version(url) == server.version
     except Unavailable as error:
-        pytest.skip(f"{error.reason}; {error.command}")
+        pytest.skip(str(error))

@@ -2,66 +2,34 @@
 
 from typing import Any
 
-# What leaves no room that a table could do without, and brings the statistics
-# that sizes are read from up to date.
+# Statements that leave no room which a table could do without, and bring the
+# statistics about sizes up to date; then the query, with the name of the table.
 COMPACT = {
     "sqlite": ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"),
     "postgresql": ("VACUUM FULL ANALYZE {}",),
     "mysql": ("OPTIMIZE TABLE {}", "ANALYZE TABLE {}"),
 }
+BYTES = {
+    # Of the file, which holds nothing but the table and a page of the schema.
+    "sqlite": "SELECT (page_count - 1) * page_size"
+    " FROM pragma_page_count, pragma_page_size",
+    "postgresql": "SELECT pg_total_relation_size(to_regclass('{0}'))",
+    "mysql": "SELECT data_length + index_length FROM information_schema.tables"
+    " WHERE table_schema = DATABASE() AND table_name = '{0}'",
+}
 
 
 def on_disk(connection: Any, table: str) -> int:
     """Compact a table and return its bytes with its indexes and long values."""
-    quoted = connection.ops.quote_name(table)
+    vendor = connection.vendor
     with connection.cursor() as cursor:
-        for statement in COMPACT[connection.vendor]:
-            cursor.execute(statement.format(quoted))
+        for statement in COMPACT[vendor]:
+            cursor.execute(statement.format(connection.ops.quote_name(table)))
             # OPTIMIZE TABLE and ANALYZE TABLE report by rows.
             if cursor.description:
                 cursor.fetchall()
-        return READ[connection.vendor](cursor, table)
-
-
-def sqlite_bytes(cursor: Any, table: str) -> int:
-    """Return the bytes of the pages of a table."""
-    cursor.execute(
-        "SELECT 1 FROM pragma_compile_options"
-        " WHERE compile_options = 'ENABLE_DBSTAT_VTAB'"
-    )
-    if cursor.fetchone():
-        cursor.execute(
-            "SELECT SUM(pgsize) FROM dbstat WHERE name IN"
-            " (SELECT name FROM sqlite_schema WHERE tbl_name = %s)",
-            [table],
-        )
-    else:
-        # The file, which holds nothing else.
-        cursor.execute(
-            "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
-        )
-    return int(cursor.fetchone()[0])
-
-
-def postgresql_bytes(cursor: Any, table: str) -> int:
-    cursor.execute("SELECT pg_total_relation_size(to_regclass(%s))", [table])
-    return int(cursor.fetchone()[0])
-
-
-def mysql_bytes(cursor: Any, table: str) -> int:
-    if not cursor.db.mysql_is_mariadb:
-        # Else it answers with what it saw within the last day.
-        cursor.execute("SET SESSION information_schema_stats_expiry = 0")
-    cursor.execute(
-        "SELECT data_length + index_length FROM information_schema.tables"
-        " WHERE table_schema = DATABASE() AND table_name = %s",
-        [table],
-    )
-    return int(cursor.fetchone()[0])
-
-
-READ = {
-    "sqlite": sqlite_bytes,
-    "postgresql": postgresql_bytes,
-    "mysql": mysql_bytes,
-}
+        if vendor == "mysql" and not connection.mysql_is_mariadb:
+            # Else it answers from a cache that is up to a day old.
+            cursor.execute("SET SESSION information_schema_stats_expiry = 0")
+        cursor.execute(BYTES[vendor].format(table))
+        return int(cursor.fetchone()[0])

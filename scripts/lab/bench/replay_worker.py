@@ -1,188 +1,69 @@
-"""The process that replays requests into a cache: ``python -m bench.replay_worker``."""
+"""The process that replays requests: ``python -m lab.bench.replay_worker``."""
 
-import gc
 import os
 import random
 import sys
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from lab.bench.peers import DATABASE_CACHE
-from lab.bench.tables import CacheTable
-from lab.bench.tally import Tally
+from lab.bench.peers import DATABASE_CACHE, DJANGO
+from lab.bench.tables import CacheTable, entries
 from lab.bench.values import small_dict
 from lab.bench.worker import Session, main
 from lab.watch import watching
 
 ALIAS = "replayed"  # in settings.CACHES
-GET, SET = "get", "set"
-
-
-class Store(ABC):
-    """A cache, and how to look behind it. ``during`` is the call under way."""
-
-    backend: str
-
-    def __init__(self, connection: Any, folder: Path) -> None:
-        self._connection = connection
-        self._folder = folder
-        self.cache: Any = None
-        self.during = GET
-
-    @property
-    @abstractmethod
-    def location(self) -> str:
-        """Return LOCATION in the settings of the cache."""
-
-    @abstractmethod
-    def entries(self) -> int:
-        """Return how many entries are stored."""
-
-    @abstractmethod
-    def counting(self, tally: Tally) -> AbstractContextManager[None]:
-        """Count what calls write, while the block runs."""
-
-    def open(self, options: Mapping[str, object]) -> None:
-        """Make an empty cache with these OPTIONS, in which nothing ever expires."""
-        self.use(options)
-
-    def use(self, options: Mapping[str, object]) -> None:
-        """Use the cache with these OPTIONS, which is there."""
-        from django.conf import settings
-        from django.core.cache import caches
-
-        settings.CACHES[ALIAS] = {
-            "BACKEND": self.backend,
-            "LOCATION": self.location,
-            "TIMEOUT": None,
-            "OPTIONS": dict(options),
-        }
-        self.cache = caches[ALIAS]
-
-
-class LocalMemory(Store):
-    backend = "django.core.cache.backends.locmem.LocMemCache"
-    location = "bench"
-
-    def entries(self) -> int:
-        return len(self.cache._cache)
-
-    @contextmanager
-    def counting(self, tally: Tally) -> Iterator[None]:
-        yield
-
-
-class Files(Store):
-    backend = "django.core.cache.backends.filebased.FileBasedCache"
-
-    @property
-    def location(self) -> str:
-        return str(self._folder / "cache")
-
-    def entries(self) -> int:
-        pattern = f"*{self.cache.cache_suffix}"
-        return sum(1 for _ in Path(self.location).rglob(pattern))
-
-    @contextmanager
-    def counting(self, tally: Tally) -> Iterator[None]:
-        utime = os.utime
-
-        def counted(*args: Any, **options: Any) -> None:
-            tally.calls[f"{self.during} utime"] += 1
-            utime(*args, **options)
-
-        os.utime = counted
-        try:
-            yield
-        finally:
-            os.utime = utime
-
-
-class DatabaseTable(Store):
-    backend = DATABASE_CACHE
-    location = CacheTable.name
-
-    def open(self, options: Mapping[str, object]) -> None:
-        from django.core.management import call_command
-
-        self.use(options)
-        # Without the name of a table: what the options ask for is in settings.
-        call_command("createcachetable", verbosity=0)
-
-    def entries(self) -> int:
-        with self._connection.cursor() as cursor:
-            name = self._connection.ops.quote_name(self.location)
-            cursor.execute(f"SELECT COUNT(*) FROM {name}")
-            (rows,) = cursor.fetchone()
-        return int(rows)
-
-    def counting(self, tally: Tally) -> AbstractContextManager[None]:
-        def note(sql: str, params: object, cursor: Any) -> None:
-            verb = sql.split(maxsplit=1)[0]
-            what = f"{self.during} {verb}"
-            tally.calls[what] += 1
-            # That of a SELECT is what it found, on some databases.
-            if verb != "SELECT" and (rows := cursor.rowcount) > 0:
-                tally.rows[what] += rows
-
-        return watching(self._connection, note)
-
-
-STORES: dict[str, type[Store]] = {
-    "locmem": LocalMemory,
-    "file": Files,
-    "db": DatabaseTable,
+BACKENDS = {
+    "locmem": f"{DJANGO}.locmem.LocMemCache",
+    "file": f"{DJANGO}.filebased.FileBasedCache",
 }
 
 
-def replay(store: Store, keys: Sequence[str], tally: Tally) -> None:
-    """Get each key and set it on a miss.
+def use(backend: str, location: str, options: Mapping[str, object]) -> Any:
+    """Return a cache with these OPTIONS in which nothing ever expires."""
+    from django.conf import settings
+    from django.core.cache import caches
 
-    The CPU time is that between two readings of a clock, less what a reading takes.
-    """
-    cache, missing, value = store.cache, object(), small_dict(0)
-    clock, cpu_clock = time.perf_counter_ns, time.process_time_ns
-    readings = [cpu_clock() for _ in range(101)]
-    reading = int(median(b - a for a, b in pairwise(readings)))
-    # A collection would hit whichever call it fell into.
-    gc.collect()
-    gc.disable()
+    settings.CACHES[ALIAS] = {
+        "BACKEND": backend,
+        "LOCATION": location,
+        "TIMEOUT": None,
+        "OPTIONS": dict(options),
+    }
+    return caches[ALIAS]
+
+
+def database_cache(options: Mapping[str, object], *, make: bool) -> Any:
+    """Return the database cache with these OPTIONS; ``make`` its table first."""
+    from django.core.management import call_command
+
+    cache = use(DATABASE_CACHE, CacheTable.name, options)
+    if make:
+        # Without the name of a table: the options in the settings count.
+        call_command("createcachetable", verbosity=0)
+    return cache
+
+
+@contextmanager
+def counted_utime(write: Callable[[int], object]) -> Iterator[None]:
+    """Count how often the times of a file are set."""
+    utime = os.utime
+
+    def counted(*args: Any, **options: Any) -> None:
+        write(1)
+        utime(*args, **options)
+
+    os.utime = counted
     try:
-        for key in keys:
-            store.during = GET
-            cpu, began = cpu_clock(), clock()
-            found = cache.get(key, missing)
-            wall = clock() - began
-            get_cpu = cpu_clock() - cpu - reading
-            tally.worst_get_ns = max(tally.worst_get_ns, wall)
-            tally.worst_get_cpu_ns = max(tally.worst_get_cpu_ns, get_cpu)
-            if found is not missing:
-                tally.hits += 1
-                tally.hit_cpu_ns += get_cpu
-                continue
-            store.during = SET
-            cpu, began = cpu_clock(), clock()
-            cache.set(key, value)
-            wall = clock() - began
-            set_cpu = cpu_clock() - cpu - reading
-            tally.worst_set_ns = max(tally.worst_set_ns, wall)
-            tally.worst_set_cpu_ns = max(tally.worst_set_cpu_ns, set_cpu)
-            tally.miss_cpu_ns += get_cpu + set_cpu
+        yield
     finally:
-        gc.enable()
+        os.utime = utime
 
 
 class Replay(Session):
-    """The requests of a replay as methods."""
-
-    _store: Store
-    _tally: Tally
+    """The requests of a replay."""
 
     def cache(
         self,
@@ -192,22 +73,57 @@ class Replay(Session):
         path: Sequence[str],
         seed: int,
     ) -> dict[str, object]:
-        """Make an empty cache. ``path``: where modules of strategies are, too."""
+        """Make an empty cache. ``path``: other folders with modules of strategies."""
         sys.path += path
         random.seed(seed)
-        self._tally = Tally()
-        self._store = STORES[backend](self._connection, Path(folder))
-        self._store.open(options)
+        self._backend, self._getting = backend, False
+        self._folder = Path(folder) / "cache"
+        self._found = {"hits": 0, "writes": 0, "entries": 0, "most_entries": 0}
+        if backend == "db":
+            self._cache = database_cache(options, make=True)
+        else:
+            self._cache = use(BACKENDS[backend], str(self._folder), options)
         return {}
 
-    def replay(self, keys: list[str]) -> dict[str, object]:
-        """Replay requests; what happened since the cache was made."""
-        store, tally = self._store, self._tally
-        with store.counting(tally):
-            replay(store, keys, tally)
-        tally.entries = store.entries()
-        tally.most_entries = max(tally.most_entries, tally.entries)
-        return dict(vars(tally))
+    def replay(self, keys: list[str]) -> dict[str, int]:
+        """Get each key and set it on a miss; return what happened so far."""
+        cache, found = self._cache, self._found
+        missing, value = object(), small_dict(0)
+        with self._counting():
+            for key in keys:
+                self._getting = True
+                hit = cache.get(key, missing) is not missing
+                self._getting = False
+                found["hits"] += hit
+                if not hit:
+                    cache.set(key, value)
+        found["entries"] = self._entries()
+        found["most_entries"] = max(found["most_entries"], found["entries"])
+        return found
+
+    def _counting(self) -> AbstractContextManager[None]:
+        """Count what get() writes: rows updated, times of files set."""
+
+        def write(rows: int) -> None:
+            if self._getting:
+                self._found["writes"] += rows
+
+        def note(sql: str, params: object, cursor: Any) -> None:
+            if sql.startswith("UPDATE"):
+                write(max(cursor.rowcount, 0))
+
+        if self._backend == "db":
+            return watching(self._connection, note)
+        return counted_utime(write) if self._backend == "file" else nullcontext()
+
+    def _entries(self) -> int:
+        """Return how many entries are stored."""
+        if self._backend == "db":
+            return entries(self._connection, CacheTable.name)
+        if self._backend == "file":
+            suffix = self._cache.cache_suffix
+            return sum(1 for _ in self._folder.rglob(f"*{suffix}"))
+        return len(self._cache._cache)
 
 
 if __name__ == "__main__":

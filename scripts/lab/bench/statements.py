@@ -1,12 +1,17 @@
-"""How many statements an operation runs, without a benchmark around it."""
+"""Count the statements of operations, without a benchmark around them."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from common.errors import StackError
+from common.git import Git
+from common.project import Project
 from lab.bench.operations import DAY, select
 from lab.client import started
+
+type Means = dict[str, float]
 
 
 def mean_statements(
@@ -17,38 +22,67 @@ def mean_statements(
     rows: int = 1_000,
     max_entries: int = 1_000_000,
     seed: int = 1,
-) -> dict[str, float]:
+) -> Means:
     """Return operation name → mean statements per call, on SQLite in memory.
 
     BEGIN, COMMIT and SAVEPOINT count. ``calls`` is divided by the number of
-    entries that a call handles. The same seed gives the same means. An operation
-    that this Django lacks counts as the one that is run instead; StackError where
-    there is none.
+    entries that a call handles. The same seed gives the same means. If this Django
+    lacks an operation, the one that it runs instead counts; StackError without one.
     """
     chosen = select(operations)
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        worker_of = started("statements", tree, "sqlite:///:memory:", Path(folder))
-        with worker_of as worker:
-            worker.ask("open", name="statements", folder=None, synchronous="OFF")
-            worker.ask(
-                "prepare",
-                rows=rows,
-                max_entries=max_entries,
-                timeout=DAY,
-                seed=seed,
-                tables=sorted({each.table for each in chosen}),
-            )
-            lacking = worker.ask("lacking")
-            means = {}
-            for each in chosen:
-                name = each.meant(lacking)
-                if not name:
-                    raise StackError(f"{each.name}: {lacking[each.name]}")
-                found = worker.ask(
-                    "statements",
-                    operation=name,
-                    calls=max(1, calls // each.per),
-                    seed=seed,
-                )
-                means[each.name] = found["statements"] / found["calls"]
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        started("statements", tree, "sqlite:///:memory:", Path(folder)) as worker,
+    ):
+        worker.ask("open", name="statements", folder=None, synchronous="OFF")
+        worker.ask(
+            "prepare",
+            rows=rows,
+            max_entries=max_entries,
+            timeout=DAY,
+            seed=seed,
+            tables=sorted({each.table for each in chosen}),
+        )
+        lacking = worker.ask("lacking")
+        means = {}
+        for each in chosen:
+            name = each.meant(lacking)
+            if not name:
+                raise StackError(f"{each.name}: {lacking[each.name]}")
+            few = max(1, calls // each.per)
+            found = worker.ask("statements", operation=name, calls=few, seed=seed)
+            if why := found.get("why"):
+                raise StackError(f"{each.name}: {why}")
+            means[each.name] = found["statements"] / found["calls"]
     return means
+
+
+@contextmanager
+def counter(project: Project) -> Iterator[Callable[[str, Sequence[str]], Means]]:
+    """Yield mean_statements() of the id of a tree in the base repository.
+
+    One folder holds the Python code of one tree after the other. Only files that
+    differ are written, so Python compiles only these again.
+    """
+    store = Git(project.base, bare=True)
+    with tempfile.TemporaryDirectory(prefix="counted-") as folder:
+        code = Path(folder) / "django"
+        code.mkdir()
+        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        held = ""
+
+        def mean(tree: str, operations: Sequence[str]) -> Means:
+            nonlocal held
+            new = f"{tree}:django"
+            if held not in ("", new):
+                differing = store.out("diff-tree", "-r", "-z", "--name-only", held, new)
+                for name in filter(None, differing.split("\0")):
+                    # Python tells versions of a file apart by second and size only.
+                    for old in (code / name).parent.glob("__pycache__/*.pyc"):
+                        old.unlink()
+            held = new
+            where = f"--work-tree={code}"
+            store.run(where, "read-tree", "--reset", "-u", new, env=index)
+            return mean_statements(Path(folder), operations)
+
+        yield mean

@@ -1,32 +1,32 @@
-"""Request streams: recorded ones from files, synthetic ones from a seed."""
+"""Request streams, from files or synthetic, and models of the best hit ratios."""
 
+import heapq
 import lzma
 import random
 import sys
 from array import array
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
 from common.errors import StackError
 
-# Name of a trace → the Zipf exponent of the stream that stands in for it.
+# Name of a trace → the Zipf exponent of the stream that replaces it.
 TRACES = {"web07": 0.8, "web12": 0.9, "orm-night": 1.0, "orm-busy": 1.1}
-OBJECTS = 20_000
-REQUESTS = 100_000
+OBJECTS, REQUESTS = 20_000, 100_000
 
-# Streams that are synthetic by their names, which end in the Zipf exponent; as in
-# the literature on eviction.
+# Synthetic streams, named by their Zipf exponent, as in the literature on eviction.
 ZIPF = {f"zipf-{exponent}": exponent for exponent in (0.9, 1.0, 1.1)}
-ZIPF_OBJECTS = 100_000
-ZIPF_REQUESTS = 1_000_000
+ZIPF_OBJECTS, ZIPF_REQUESTS = 100_000, 1_000_000
 
 NAMES = (*TRACES, *ZIPF)
 
 
 @dataclass(frozen=True)
 class Trace:
-    """``keys``: one a request. ``label`` says where they come from."""
+    """``keys`` has a key for each request; ``label`` tells where they come from."""
 
     name: str
     label: str
@@ -56,10 +56,7 @@ def read(path: Path, limit: int | None = None) -> array[int]:
 
 
 def cumulated(objects: int, exponent: float) -> list[float]:
-    """Return the popularity of each rank and all before it: sums of rank ** -exponent.
-
-    As random.choices() takes them.
-    """
+    """Return the sums of rank ** -exponent, as random.choices() takes weights."""
     return list(accumulate(rank**-exponent for rank in range(1, objects + 1)))
 
 
@@ -76,22 +73,74 @@ def zipf(objects: int, requests: int, exponent: float, seed: int) -> array[int]:
 
 
 def load(name: str, folder: Path, limit: int | None, seed: int) -> Trace:
-    """Return the trace of that name from ``folder``, or what stands in for it."""
-    if name in ZIPF:
-        requests = ZIPF_REQUESTS if limit is None else min(limit, ZIPF_REQUESTS)
-        return Trace(name, name, zipf(ZIPF_OBJECTS, requests, ZIPF[name], seed))
-    if name not in TRACES:
+    """Return the trace of that name from ``folder``, or a synthetic one instead."""
+    if name not in NAMES:
         raise StackError(
             f"no trace is called {name!r}; there are: {', '.join(NAMES)}",
             then="./scripts/stack bench --help",
         )
     path = folder / f"cache2k-{name}.trace.xz"
-    if path.is_file():
+    if name in ZIPF:
+        label, objects, requests, exponent = (
+            name,
+            ZIPF_OBJECTS,
+            ZIPF_REQUESTS,
+            ZIPF[name],
+        )
+    elif path.is_file():
         return Trace(name, name, read(path, limit))
-    requests = REQUESTS if limit is None else min(limit, REQUESTS)
-    exponent = TRACES[name]
-    return Trace(
-        name,
-        f"synthetic Zipf {exponent} ({path.name} is absent)",
-        zipf(OBJECTS, requests, exponent, seed),
-    )
+    else:
+        objects, requests, exponent = OBJECTS, REQUESTS, TRACES[name]
+        label = f"synthetic Zipf {exponent} ({path.name} is absent)"
+    requests = min(limit or requests, requests)
+    return Trace(name, label, zipf(objects, requests, exponent, seed))
+
+
+def lru_hits(keys: Sequence[int], limit: int) -> int:
+    """Return the hits in a cache that evicts the least recently used entry."""
+    held: OrderedDict[int, None] = OrderedDict()
+    hits = 0
+    for key in keys:
+        if key in held:
+            hits += 1
+            held.move_to_end(key)
+            continue
+        if len(held) >= limit:
+            held.popitem(last=False)
+        held[key] = None
+    return hits
+
+
+def belady_hits(keys: Sequence[int], limit: int) -> int:
+    """Return the hits of Belady's algorithm, which knows the future.
+
+    It evicts the key whose next use is the latest. No cache that sets what it
+    misses has more hits.
+    """
+    # The number of the next request for the same key; past the end without one.
+    following, last = [len(keys)] * len(keys), dict[int, int]()
+    for at in reversed(range(len(keys))):
+        following[at] = last.get(keys[at], len(keys))
+        last[keys[at]] = at
+    held: dict[int, int] = {}  # key → its next use
+    latest: list[tuple[int, int]] = []  # negative; out of date after a hit
+    hits = 0
+    for key, use_again in zip(keys, following, strict=True):
+        if key in held:
+            hits += 1
+        elif len(held) >= limit:
+            while True:
+                use, victim = heapq.heappop(latest)
+                if held.get(victim) == -use:
+                    break
+            del held[victim]
+        held[key] = use_again
+        heapq.heappush(latest, (-use_again, key))
+    return hits
+
+
+# Name in the tables → hits among the requests, with room for so many keys.
+MODELS: dict[str, Callable[[Sequence[int], int], int]] = {
+    "(exact LRU)": lru_hits,
+    "(Belady)": belady_hits,
+}

@@ -60,7 +60,7 @@ def small_dict(number: int) -> dict[str, object]:
 
 
 def page(number: int) -> str:
-    """Return a list of Django's admin, of about 9 kB, that zlib makes a sixth of."""
+    """Return a list page of Django's admin: about 9 kB, compressed a sixth."""
     chance = random.Random(number % VALUES)
     rows = [
         ROW.format(
@@ -76,7 +76,7 @@ def page(number: int) -> str:
     return HEAD + "".join(rows) + TAIL.format(count=chance.randrange(100, 10_000))
 
 
-# What --values names; number → value, one of VALUES different ones.
+# The names of --values; number → one of VALUES different values.
 KINDS: dict[str, Callable[[int], object]] = {"dict": small_dict, "page": page}
 
 

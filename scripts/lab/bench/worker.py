@@ -1,15 +1,14 @@
-"""The process that runs one Django: ``python -m bench.worker``.
+"""The process that runs one Django: ``python -m lab.bench.worker``.
 
-One JSON object per line comes in, one goes out: ``{"do": "run", …}`` and then the
-answer or ``{"error": "…"}``. The end of the input ends the process, which drops the
-database that it made.
+Each line of the input is one JSON object, ``{"do": "run", …}``, and each line of
+the output its answer, or ``{"error": "…"}``. The process ends with its input and
+drops the database that it made.
 """
 
 import gc
 import json
 import os
 import random
-import re
 import signal
 import sys
 import time
@@ -19,18 +18,19 @@ from pathlib import Path
 from typing import IO, Any
 
 from lab.bench import tables
-from lab.bench.bare import NotBareError
 from lab.bench.disk import on_disk
 from lab.bench.operations import DAY, OPERATIONS
 from lab.bench.peers import DATABASE_CACHE
-from lab.bench.registry import Supply
-from lab.bench.tables import CacheElsewhere, CacheTable, ItemTable, Store
-
-RUNS_COUNT = re.compile(r"\bcount\s*\(", re.IGNORECASE)
+from lab.bench.tables import (
+    CacheElsewhere,
+    CacheTable,
+    ItemTable,
+    Store,
+)
 
 
 def set_pragmas(connection: Any, synchronous: str, journal: str) -> None:
-    """Have each connection to SQLite begin with those; nothing on the others."""
+    """Have each connection to SQLite begin with these pragmas."""
     if connection.vendor == "sqlite":
         connection.settings_dict["OPTIONS"] = {
             **connection.settings_dict.get("OPTIONS", {}),
@@ -47,107 +47,37 @@ def own_database(
     synchronous: str,
     journal: str = "WAL",
 ) -> Iterator[None]:
-    """Give the connection a database that nobody else uses; dropped at the end.
+    """Give the connection a database of its own; drop it with the block.
 
     SQLite: a file in ``folder``, or memory without one. Oracle has no databases
-    to create: the tables are all that is made there.
+    to create: only the tables are made there.
     """
     settings = connection.settings_dict
+    before = settings["NAME"]
+    quoted = connection.ops.quote_name(f"stack_bench_{name}_{os.getpid()}")
     if connection.vendor == "sqlite":
-        settings["NAME"] = (
-            str(Path(folder) / f"{name}.sqlite3") if folder else ":memory:"
-        )
+        file = Path(folder or "") / f"{name}.sqlite3"
+        settings["NAME"] = str(file) if folder else ":memory:"
         set_pragmas(connection, synchronous, journal)
-        try:
-            yield
-        finally:
-            connection.close()
-    elif connection.vendor == "oracle":
-        try:
-            yield
-        finally:
-            for table in tables.NAMES:
-                tables.drop(connection, table)
-            connection.close()
-    else:
-        quoted = connection.ops.quote_name(f"stack_bench_{name}_{os.getpid()}")
+    elif connection.vendor != "oracle":
         with connection._nodb_cursor() as cursor:
             cursor.execute(f"CREATE DATABASE {quoted}")
-        before, settings["NAME"] = settings["NAME"], quoted.strip('"`')
-        try:
-            yield
-        finally:
-            connection.close()
+        settings["NAME"] = quoted.strip('"`')
+    try:
+        yield
+    finally:
+        if connection.vendor == "oracle":
+            for table in tables.NAMES:
+                tables.drop(connection, table)
+        connection.close()
+        if connection.vendor not in ("sqlite", "oracle"):
             settings["NAME"] = before
             with connection._nodb_cursor() as cursor:
                 cursor.execute(f"DROP DATABASE {quoted}")
 
 
-def timed(data: Supply, name: str, calls: int) -> dict[str, int]:
-    """Run a block of calls; nanoseconds of it and of its worst single calls.
-
-    A tenth as many run before, untimed: what ran last was something else.
-    """
-    before = calls // 10
-    data.calls = before + calls
-    call = OPERATIONS[name].prepare(data)
-    for _ in range(before):
-        call()
-    laps = [0] * calls
-    clock = time.perf_counter_ns
-    # A collection would hit whichever block it fell into.
-    gc.collect()
-    gc.disable()
-    try:
-        cpu = time.process_time_ns()
-        began = last = clock()
-        for lap in range(calls):
-            call()
-            now = clock()
-            laps[lap] = now - last
-            last = now
-        cpu = time.process_time_ns() - cpu
-    finally:
-        gc.enable()
-    laps.sort()
-    return {
-        "calls": calls,
-        "cpu_ns": cpu,
-        "wall_ns": last - began,
-        "p99_ns": laps[(calls * 99 - 1) // 100],
-        "worst_ns": laps[-1],
-    }
-
-
-def counted(connection: Any, data: Supply, name: str, calls: int) -> dict[str, int]:
-    """Count statements as Django's CaptureQueriesContext does, BEGIN and COMMIT too."""
-    data.calls = calls
-    call = OPERATIONS[name].prepare(data)
-    statements = calls * OPERATIONS[name].unlogged
-    with_count = 0
-    began = time.perf_counter_ns()
-    connection.force_debug_cursor = True
-    try:
-        for _ in range(calls):
-            # The log keeps the last 9,000 only.
-            connection.queries_log.clear()
-            call()
-            log = connection.queries_log
-            statements += len(log)
-            with_count += any(RUNS_COUNT.search(query["sql"] or "") for query in log)
-    finally:
-        connection.force_debug_cursor = False
-        connection.queries_log.clear()
-    return {
-        "statements": statements,
-        "with_count": with_count,
-        "calls": calls,
-        "wall_ns": time.perf_counter_ns() - began,
-    }
-
-
 class Session:
-    """One process on one Django with a database of its own."""
+    """One process on one Django with a database; its methods are the requests."""
 
     def __init__(self, stack: ExitStack) -> None:
         import django
@@ -161,6 +91,7 @@ class Session:
     def open(
         self, name: str, folder: str | None, synchronous: str, journal: str = "WAL"
     ) -> dict[str, object]:
+        """Make a database of this process's own."""
         self._stack.enter_context(
             own_database(self._connection, name, folder, synchronous, journal)
         )
@@ -184,31 +115,17 @@ class Session:
         return {}
 
     def lacking(self) -> dict[str, str]:
-        """Return the operations that cannot be here, and why."""
+        """Return the operations that this Django or database lacks: name → reason."""
+        why = f"Django {self._version} lacks it on {self._connection.display_name}"
         return {
             name: why
             for name, each in OPERATIONS.items()
-            if (why := each.lacks(self._connection))
+            if not each.runs(self._connection)
         }
 
 
 class Bench(Session):
-    """The requests of a benchmark as methods."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        super().__init__(stack)
-        self._cache: CacheTable | CacheElsewhere | None = None
-        self._items: ItemTable | None = None
-
-    def import_error(self, backend: str) -> dict[str, str]:
-        """Say why a cache cannot be imported; nothing if it can."""
-        from django.utils.module_loading import import_string
-
-        try:
-            import_string(backend)
-        except Exception as error:
-            return {"why": " ".join(str(error).split())}
-        return {"why": ""}
+    """The requests of a benchmark."""
 
     def prepare(
         self,
@@ -223,75 +140,92 @@ class Bench(Session):
     ) -> dict[str, object]:
         """Make and fill the tables: "cache", "orm".
 
-        ``values`` and ``backend`` are those of the cache, and ``location`` is where
-        one keeps its entries that has no table.
+        ``values`` and ``backend`` are those of the cache. A cache without a table
+        keeps its entries in ``location``.
         """
         random.seed(seed)
+        self._stores: dict[str, Store] = {}
         if "cache" in tables and location:
-            self._cache = CacheElsewhere(backend, location, rows, seed, timeout, values)
-            self._cache.make()
-        elif "cache" in tables:
-            self._cache = CacheTable(
-                self._connection, rows, seed, max_entries, timeout, values, backend
+            self._stores["cache"] = CacheElsewhere(
+                backend, location, rows, seed, timeout, values
             )
-            self._cache.make()
+        elif "cache" in tables:
+            limits = max_entries, timeout
+            self._stores["cache"] = CacheTable(
+                self._connection, rows, seed, *limits, values, backend
+            )
         if "orm" in tables:
-            self._items = ItemTable(self._connection, rows, seed)
-            self._items.make()
+            self._stores["orm"] = ItemTable(self._connection, rows, seed)
+        for store in self._stores.values():
+            store.make()
         return {}
 
-    def unable(self, operations: Sequence[str]) -> dict[str, str]:
-        """Return those of the operations that cannot be on the tables, and why."""
-        found = {}
-        for name in operations:
-            table = self._table(name)
-            try:
-                OPERATIONS[name].prepare(table.data)
-            except NotBareError as error:
-                found[name] = str(error)
-            table.restore()
-        return found
-
-    def failing(self, operations: Sequence[str]) -> dict[str, str]:
-        """Return those of the operations of which one call fails, and how."""
-        found = {}
-        for name in operations:
-            table = self._table(name)
-            table.data.calls = 1
-            try:
-                OPERATIONS[name].prepare(table.data)()
-            except Exception as error:
-                found[name] = described(error)
-            table.restore()
-        return found
-
     def run(self, operation: str, calls: int, seed: int) -> dict[str, int]:
-        random.seed(seed)
-        table = self._table(operation)
-        block = timed(table.data, operation, calls)
-        table.restore()
-        return block
+        """Run a block of calls; nanoseconds of CPU and wall time.
 
-    def statements(self, operation: str, calls: int, seed: int) -> dict[str, int]:
+        A tenth as many run before, untimed: another operation ran last.
+        """
         random.seed(seed)
-        table = self._table(operation)
-        found = counted(self._connection, table.data, operation, calls)
-        table.restore()
-        return found
+        store = self._stores[OPERATIONS[operation].table]
+        before = calls // 10
+        store.data.calls = before + calls
+        steps = OPERATIONS[operation].prepare(store.data)
+        take(steps, before)
+        # A collection would hit a block at random.
+        gc.collect()
+        gc.disable()
+        try:
+            cpu, began = time.process_time_ns(), time.perf_counter_ns()
+            take(steps, calls)
+            wall = time.perf_counter_ns() - began
+            cpu = time.process_time_ns() - cpu
+        finally:
+            gc.enable()
+        store.restore()
+        return {"calls": calls, "cpu_ns": cpu, "wall_ns": wall}
 
-    def size(
-        self, rows: int, seed: int, values: str, backend: str = DATABASE_CACHE
-    ) -> dict[str, int]:
-        """Let the cache fill its table; the bytes of it on disk."""
+    def statements(self, operation: str, calls: int, seed: int) -> dict[str, Any]:
+        """Count statements by Django's query log, BEGIN and COMMIT included.
+
+        Answer with the reason if the operation cannot run on this store.
+        """
         random.seed(seed)
-        table = CacheTable(self._connection, rows, seed, 2 * rows, DAY, values, backend)
+        each, connection = OPERATIONS[operation], self._connection
+        store = self._stores[each.table]
+        store.data.calls = calls
+        try:
+            steps = each.prepare(store.data)
+            statements = calls * each.unlogged
+            began = time.perf_counter_ns()
+            connection.force_debug_cursor = True
+            for _ in range(calls):
+                # The log keeps the last 9,000 only.
+                connection.queries_log.clear()
+                next(steps)
+                statements += len(connection.queries_log)
+        except Exception as error:
+            return {"why": described(error)}
+        finally:
+            connection.force_debug_cursor = False
+            connection.queries_log.clear()
+            store.restore()
+        wall = time.perf_counter_ns() - began
+        return {"calls": calls, "statements": statements, "wall_ns": wall}
+
+    def size(self, rows: int, seed: int, values: str) -> dict[str, int]:
+        """Let the cache fill its table; return the table's bytes on disk."""
+        table = CacheTable(self._connection, rows, seed, 2 * rows, DAY, values)
         table.write_all()
         return {"bytes": on_disk(self._connection, table.name)}
 
-    def _table(self, operation: str) -> Store:
-        if OPERATIONS[operation].table == "orm":
-            return filled(self._items)
-        return filled(self._cache)
+
+def take(steps: Iterator[object], calls: int) -> None:
+    """Take so many steps; RuntimeError if there are fewer."""
+    done = 0
+    for done, _ in zip(range(1, calls + 1), steps):  # noqa: B905, B007
+        pass
+    if done != calls:
+        raise RuntimeError(f"{done} of {calls} calls")
 
 
 def described(error: Exception) -> str:
@@ -299,7 +233,7 @@ def described(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def filled[T: Store](table: T | None) -> T:
+def filled[T](table: T | None) -> T:
     if table is None:
         raise RuntimeError("no table: prepare comes first")
     return table
@@ -312,18 +246,18 @@ def wait_until(at: float) -> None:
 
 def main(session: type[Session]) -> None:
     """Answer the requests on standard input with the methods of a session."""
-    # Ctrl-C reaches every process of the terminal; this one ends, with its
+    # Ctrl-C reaches every process of the terminal. This one ends, with its
     # database dropped, when its driver closes the input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    # Nothing that Django prints may end up between the answers.
+    # Nothing that Django prints may get between the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with ExitStack() as stack:
         try:
             serve(session(stack), answers)
         finally:
-            # Dropping the database has to come to its end.
+            # Nothing may interrupt the drop of the database.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 

@@ -1,30 +1,28 @@
-"""A process of a load test: ``python -m bench.load_worker``."""
+"""A process of a load test: ``python -m lab.load.worker``."""
 
 import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from itertools import batched
-from pathlib import Path
 from typing import Any
 
-from lab.bench.replay_worker import DatabaseTable
-from lab.bench.tables import WRITE_BATCH, settle
+from lab.bench.replay_worker import database_cache
+from lab.bench.tables import WRITE_BATCH, CacheTable, entries, settle
 from lab.bench.traces import cumulated
 from lab.bench.values import KINDS, VALUES
 from lab.bench.worker import Session, main, wait_until
-from lab.load.mix import SECOND, Visitor, endless, key_names, named
+from lab.load.mix import SECOND, WINDOW, Visitor, endless, key_names, named
 
-# Of a filled cache: so many draws for each of its entries are enough.
+# So many draws for each entry are enough to fill a cache.
 DRAWS = 50
 
 
 @contextmanager
 def failing(connection: Any) -> Iterator[Counter[str]]:
-    """Count the statements of the block that fail, whatever the cache makes of it."""
+    """Count the statements of the block that fail, whatever the cache does then."""
     failed: Counter[str] = Counter()
 
     def execute(run: Callable[..., object], *arguments: object) -> object:
@@ -39,7 +37,7 @@ def failing(connection: Any) -> Iterator[Counter[str]]:
 
 
 def first_requests(keys: Iterator[str], count: int) -> list[str]:
-    """Return the first different keys, so many or what comes within DRAWS for each."""
+    """Return the first different keys: ``count``, or those within DRAWS for each."""
     found: dict[str, None] = {}
     for key, _ in zip(keys, range(DRAWS * count), strict=False):
         found[key] = None
@@ -49,9 +47,8 @@ def first_requests(keys: Iterator[str], count: int) -> list[str]:
 
 
 class Load(Session):
-    """The requests of a load test as methods."""
+    """The requests of a load test."""
 
-    _store: DatabaseTable
     _visitor: Visitor
 
     def cache(
@@ -62,57 +59,52 @@ class Load(Session):
         path: Sequence[str],
         keys: int,
         zipf: float,
-        mix: Mapping[str, float],
         values: str,
         seed: int,
     ) -> dict[str, object]:
-        """Use the cache; make it first, with ``fill`` entries, unless that is None.
+        """Use the cache; first make it with ``fill`` entries unless that is None.
 
-        ``number`` is that of the process. ``path``: where modules of strategies are,
-        too.
+        ``number`` is the number of the process. ``path``: other folders with
+        modules of strategies.
         """
         sys.path += path
         names, weights = key_names(keys, seed), cumulated(keys, zipf)
         ready = [KINDS[values](each) for each in range(VALUES)]
-        self._store = DatabaseTable(self._connection, Path())
-        if fill is None:
-            self._store.use(options)
-        else:
-            self._store.open(options)
+        cache = database_cache(options, make=fill is not None)
+        if fill is not None:
             requests = endless(random.Random(f"fill {seed}"), names, weights)
-            self._fill(first_requests(requests, fill), ready)
+            chosen = first_requests(requests, fill)
+            for batch, keys_of in enumerate(batched(chosen, WRITE_BATCH)):
+                cache.set_many(dict.fromkeys(keys_of, ready[batch % VALUES]))
+            settle(self._connection, CacheTable.name)
         # Of culls by chance, and of the calls.
         random.seed(f"{seed} {number}")
         chance = random.Random(f"load {seed} {number}")
-        self._visitor = Visitor(self._store.cache, chance, names, weights, mix, ready)
+        self._visitor = Visitor(cache, chance, names, weights, ready)
         return {}
-
-    def _fill(self, keys: Sequence[str], values: Sequence[object]) -> None:
-        for number, batch in enumerate(batched(keys, WRITE_BATCH)):
-            value = values[number % len(values)]
-            self._store.cache.set_many(dict.fromkeys(batch, value))
-        settle(self._connection, self._store.location)
 
     def run(
         self, at: float, number: int, seconds: float, offset: float
     ) -> dict[str, object]:
-        """Make calls for so many seconds, ``offset`` of the side's later."""
+        """Make calls for so many seconds; the side was active for ``offset`` before."""
+        visitor = self._visitor
         wait_until(at)
         until = time.perf_counter_ns() + round(seconds * SECOND)
-        cpu = time.process_time_ns()
         with failing(self._connection) as failed:
-            tally = self._visitor.visit(until, round(offset * SECOND))
+            visitor.visit(until, round(offset * SECOND))
         return {
             "ended": time.monotonic(),
-            "cpu_seconds": (time.process_time_ns() - cpu) / SECOND,
             "failed": failed,
-            "errors": tally.errors,
-            "windows": {n: asdict(each) for n, each in tally.windows.items()},
-            "latency": {name: each.to_json() for name, each in tally.latency.items()},
+            "errors": visitor.errors,
+            "windows": {
+                second: {name: window[name] for name in WINDOW}
+                for second, window in visitor.windows.items()
+            },
+            "latency": list(visitor.latency.items()),
         }
 
     def entries(self) -> dict[str, int]:
-        return {"entries": self._store.entries()}
+        return {"entries": entries(self._connection, CacheTable.name)}
 
 
 if __name__ == "__main__":

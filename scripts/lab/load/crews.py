@@ -1,0 +1,264 @@
+"""Let crews of processes use one database cache each, in turns."""
+
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from common.progress import say, step
+from lab import runs
+from lab.bench.replay import options_of, variant_of
+from lab.bench.values import pickled
+from lab.client import Worker, together
+from lab.figures import (
+    aligned,
+    microseconds,
+    ratio,
+    rotated,
+    spread,
+    times,
+    with_spread,
+)
+from lab.load.mix import WINDOW, quantile
+from lab.variants import PATCHED, STOCK
+
+KIND, FORMAT = "load", 1
+WORKER = "lab.load.worker"
+KEYS_PER_ENTRY = 5  # of MAX_ENTRIES
+
+HEADER = (
+    *("strategy", "requests/s", "ratio", "p50", "p99", "p99.9", "worst"),
+    *("hit ratio", "entries", "errors", "failed"),
+)
+LEGEND = (
+    "requests/s: median of the turns [first - third quartile], those that returned."
+    " ratio: to the base's,\nmedian of each round's ratio. p50 … worst: µs of a"
+    " request, with the set() after a miss. hit ratio: of\nthe keys that get() and"
+    " get_many() asked for. entries: at the end.\nerrors: exceptions that reached the"
+    " caller. failed: statements that failed, whatever the cache did then."
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run does; times are seconds, ``turn`` is about the length of one."""
+
+    strategies: tuple[str, ...] = (STOCK, PATCHED)
+    processes: int = 4
+    duration: float = 60
+    warmup: float = 10
+    turn: float = 5
+    max_entries: int = 10_000
+    keys: int = KEYS_PER_ENTRY * 10_000
+    zipf: float = 1.0
+    values: str = "dict"
+    seed: int = 1
+
+    @property
+    def turns(self) -> int:
+        return max(1, round(self.duration / self.turn))
+
+    @property
+    def seconds(self) -> float:
+        """The length of a turn: all are equally long."""
+        return self.duration / self.turns
+
+
+QUICK = Plan(
+    processes=2,
+    duration=6,
+    warmup=2,
+    turn=2,
+    max_entries=1_000,
+    keys=KEYS_PER_ENTRY * 1_000,
+)
+
+
+@dataclass
+class Side:
+    """What one strategy did.
+
+    ``rates`` are the requests per second of each turn, ``entries`` those at its
+    end. ``seconds`` are those of all turns, to the end of the last request of
+    each. ``windows``: second of the side's active time → what happened.
+    """
+
+    strategy: str
+    seconds: float = 0
+    rates: list[float] = field(default_factory=list)
+    entries: list[int] = field(default_factory=list)
+    errors: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    windows: dict[int, Counter[str]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
+    latency: Counter[int] = field(default_factory=Counter)
+
+    def add_turn(
+        self, answers: Sequence[Mapping[str, Any]], seconds: float, entries: int
+    ) -> None:
+        """Add what the processes saw in one turn."""
+        calls = 0
+        for answer in answers:
+            self.errors.update(answer["errors"])
+            self.failed.update(answer["failed"])
+            for second, window in answer["windows"].items():
+                self.windows[int(second)].update(window)
+                calls += window["calls"]
+            self.latency.update(dict(answer["latency"]))
+        self.seconds += seconds
+        self.rates.append(calls / seconds)
+        self.entries.append(entries)
+
+    def to_json(self) -> dict[str, Any]:
+        total = sum(self.windows.values(), Counter[str]())
+        return {
+            "strategy": self.strategy,
+            "calls": total["calls"],
+            "seconds": self.seconds,
+            "throughput": {
+                "median": median(self.rates),
+                "quartiles": spread(self.rates),
+                "turns": self.rates,
+            },
+            "hit_ratio": total["hits"] / total["gets"] if total["gets"] else None,
+            "errors": dict(self.errors),
+            "failed_statements": dict(self.failed),
+            "latency_us": {"all": latencies(self.latency)},
+            "windows": [
+                {"second": second} | {name: window[name] for name in WINDOW}
+                for second, window in sorted(self.windows.items())
+            ],
+            "entries": self.entries,
+        }
+
+
+def latencies(counts: Counter[int]) -> dict[str, float]:
+    """Return quantiles in µs, and the number of times."""
+    shares = {"p50": 0.5, "p99": 0.99, "p999": 0.999, "worst": 1}
+    found = {name: quantile(counts, share) / 1_000 for name, share in shares.items()}
+    return {**found, "calls": counts.total()}
+
+
+def load(
+    *,
+    stock: Path,
+    patched: Path,
+    url: str,
+    plan: Plan,
+    ids: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Have each strategy take its turns on the database server that ``url`` names.
+
+    Return the data of the JSON file.
+    """
+    trees = {STOCK: stock, PATCHED: patched}
+    data = runs.head(KIND, FORMAT, ids) | {"options": asdict(plan)}
+    crews: dict[str, list[Worker]] = {}
+    with tempfile.TemporaryDirectory(prefix="load-") as made, ExitStack() as stack:
+        for number, strategy in enumerate(plan.strategies):
+            own = Path(made) / str(number)
+            own.mkdir()
+            variant = variant_of(strategy)
+            processes = [f"{strategy} process {each}" for each in range(plan.processes)]
+            where = trees[variant], url, own, WORKER, processes
+            name = f"load{number}"
+            crews[strategy] = runs.start(stack, data, variant, name, *where)
+        with step(f"filling {plan.max_entries:,} entries, {', '.join(crews)}"):
+            fill(crews, plan)
+        for strategy, workers in crews.items():
+            with step(f"warming up, {strategy}"):
+                together(workers, "run", seconds=plan.warmup, offset=0)
+        sides = take_turns(crews, plan)
+    return data | compared(sides)
+
+
+def fill(crews: Mapping[str, Sequence[Worker]], plan: Plan) -> None:
+    """Make the caches: the first process of each does, then the others use it."""
+    for which in (slice(1), slice(1, None)):
+        for strategy, workers in crews.items():
+            for number, worker in list(enumerate(workers))[which]:
+                worker.send(
+                    "cache",
+                    fill=None if number else plan.max_entries,
+                    number=number,
+                    options=options_of(strategy, plan.max_entries),
+                    path=[str(Path.cwd())],
+                    keys=plan.keys,
+                    zipf=plan.zipf,
+                    values=plan.values,
+                    seed=plan.seed,
+                )
+        for workers in crews.values():
+            for worker in workers[which]:
+                worker.receive()
+
+
+def take_turns(crews: Mapping[str, Sequence[Worker]], plan: Plan) -> list[Side]:
+    """Have the crews use their caches, one after the other in each round."""
+    sides = {strategy: Side(strategy) for strategy in crews}
+    for turn in range(plan.turns):
+        for strategy in rotated(crews, turn):
+            offset = turn * plan.seconds
+            answers, seconds = together(
+                crews[strategy], "run", seconds=plan.seconds, offset=offset
+            )
+            entries = crews[strategy][0].ask("entries")["entries"]
+            sides[strategy].add_turn(answers, seconds, entries)
+        rates = ", ".join(f"{s} {side.rates[-1]:,.0f}/s" for s, side in sides.items())
+        say(f"turn {turn + 1} of {plan.turns}: {rates}")
+    return list(sides.values())
+
+
+def compared(sides: Sequence[Side]) -> dict[str, Any]:
+    """Return the results, and each throughput / the base's: stock's, or the first."""
+    base = next((each for each in sides if each.strategy == STOCK), sides[0])
+    return {
+        "results": [each.to_json() for each in sides],
+        "base": base.strategy,
+        "ratios": {each.strategy: ratio(each.rates, base.rates) for each in sides},
+    }
+
+
+def show(data: Mapping[str, Any]) -> str:
+    """Return what a person reads at the end of a run."""
+    plan, sides = Plan(**data["options"]), data["results"]
+    what = [
+        f"{each['strategy']}, {kind}: {count:,} x {name}"
+        for each in sides
+        for kind, counts in (
+            ("error", each["errors"]),
+            ("failed", each["failed_statements"]),
+        )
+        for name, count in Counter(counts).most_common()
+    ]
+    parts = [
+        f"{data['database']['name']} {data['database']['version']},"
+        f" {plan.processes} processes,"
+        f" MAX_ENTRIES {plan.max_entries:,}, {plan.keys:,} keys by Zipf {plan.zipf:g},"
+        f" values of {len(pickled(plan.values)):,} bytes pickled,"
+        f" {plan.turns} turns of {plan.seconds:g} s",
+        aligned(HEADER, [cells(each, data["ratios"]) for each in sides]),
+        LEGEND,
+        "\n".join(what),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def cells(side: Mapping[str, Any], ratios: Mapping[str, float]) -> list[str]:
+    """Return the row of a side as text."""
+    whole, hits = side["latency_us"]["all"], side["hit_ratio"]
+    return [
+        side["strategy"],
+        with_spread(side["throughput"]["turns"]),
+        times(ratios[side["strategy"]]),
+        *(microseconds(whole[name]) for name in ("p50", "p99", "p999", "worst")),
+        "-" if hits is None else f"{hits:.4f}",
+        f"{side['entries'][-1]:,}",
+        f"{sum(side['errors'].values()):,}",
+        f"{sum(side['failed_statements'].values()):,}",
+    ]
