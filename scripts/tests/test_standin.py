@@ -334,7 +334,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
 
 PROGRAM = """
 import json, sys, oracledb
-from oracle import standin
+from lab.oracle import standin
 
 standin.install(sys.argv[1])
 connection = oracledb.connect(user=sys.argv[2], password="", dsn="")

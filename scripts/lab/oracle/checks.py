@@ -28,6 +28,12 @@ class Merge:
         return found[1] if found else ""
 
     @property
+    def source(self) -> str:
+        """What is in the parentheses of USING."""
+        found = re.search(rf" USING \(({INSIDE})\)", self.text)
+        return found[1] if found else ""
+
+    @property
     def assignments(self) -> list[list[str]]:
         """The assignments of UPDATE SET, split at "="; [[""]] for a SET of none."""
         if "WHEN MATCHED" not in self.outline:
@@ -94,9 +100,11 @@ CHECKS: Mapping[str, tuple[str, Callable[[Merge], object]]] = {
     # Only 23ai can do without.
     "from_dual": (
         "a SELECT without FROM DUAL",
-        lambda merge: not all(
-            select.endswith(" FROM DUAL")
-            for select in merge.between(r" USING \(", r"\) \w* ?ON ").split(" UNION ")
+        lambda merge: (
+            not all(
+                select.endswith(" FROM DUAL")
+                for select in merge.source.split(" UNION ")
+            )
         ),
     ),
     "source_named": (

@@ -8,7 +8,6 @@ line is a statement, and the targets on which it is the same.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
-from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ type Cases = Mapping[str, Sequence[Statement]]
 type Targets = Mapping[str, Cases]
 
 FOLDER = Path(__file__).with_name("golden")
+AROUND = 20  # characters shown where two statements part
 COMMAND = "./scripts/stack oracle --update-golden"
 FILES = {
     "oracle": ("oracle-19", "oracle-21", "oracle-23"),
@@ -92,21 +92,19 @@ def update(stock: Path, patched: Path) -> list[Path]:
 def changes(old: Cases, new: Cases) -> Iterator[str]:
     """Yield a line for each statement that differs between two sets of cases."""
     for case in dict.fromkeys([*old, *new]):
-        pairs = zip_longest(old.get(case, ()), new.get(case, ()), fillvalue={})
+        pairs = zip_longest(old.get(case, ()), new.get(case, ()))
         for number, (before, after) in enumerate(pairs, 1):
-            for key in dict.fromkeys([*before, *after]):
-                texts = [
-                    value if isinstance(value, str) else json.dumps(value)
-                    for value in (before.get(key, ""), after.get(key, ""))
-                ]
-                if texts[0] != texts[1]:
-                    at = len(commonprefix(texts))
-                    was, now = (text[max(0, at - 20) : at + 40] for text in texts)
-                    yield (
-                        f"{case}: statement {number}: {key} differs at character {at}:"
-                        f" «{was}» on file, «{now}» now"
-                    )
-                    break
+            was, now = (
+                json.dumps(each or {}, ensure_ascii=False) for each in (before, after)
+            )
+            if was != now:
+                signs = zip(was, now, strict=False)
+                at = next((n for n, (a, b) in enumerate(signs) if a != b), 0)
+                near = slice(max(0, at - AROUND), at + 2 * AROUND)
+                yield (
+                    f"{case}: statement {number} differs at character {at}:"
+                    f" «{was[near]}» on file, «{now[near]}» now"
+                )
 
 
 def whole(cases: Cases) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 Each rung shows something that the one below cannot, and none but the last is Oracle:
 docs-drafts/oracle.md says what each of them shows and what it does not. A rung that
-cannot be had is "not run", with the command that would change it.
+cannot run says so, with the command that would change it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,14 +51,8 @@ class Rung:
 
     def data(self) -> dict[str, Any]:
         """Return what a program may want to know, but for the cells."""
-        return {
-            "number": self.number,
-            "name": self.name,
-            "shows": self.shows,
-            "ran": self.ran,
-            "findings": self.findings,
-            "not_run": [vars(entry) for entry in self.not_run],
-        }
+        kept = {key: value for key, value in vars(self).items() if key != "cells"}
+        return kept | {"not_run": [vars(entry) for entry in self.not_run]}
 
     def lines(self) -> Iterator[str]:
         """Yield what ran, and what was not shown."""
@@ -75,16 +69,17 @@ class Rung:
 def golden_files(tree: Path) -> Rung:
     """Rung 0: the statements and binds that Django makes are those on file."""
     found = golden.findings(tree)
-    cases = sum(len(golden.read(name)) for name in golden.ORACLE)
-    others = sum(len(golden.read(name)) for name in golden.OTHERS)
+    oracle, others = (
+        len(next(iter(golden.read(name).values()))) for name in golden.FILES
+    )
     return Rung(
         0,
         "statements on file",
         "Django sends what somebody has looked at, and other databases get the same"
         " INSERT as from stock",
         ran=(
-            f"{cases} cases of Oracle 19c, 21c and 23ai, {others} of the INSERT of"
-            f" others, {len(found)} findings",
+            f"{oracle} cases on Oracle 19c, 21c and 23ai, {others} cases of INSERT on"
+            f" each other database, {len(found)} findings",
         ),
         findings=tuple(found),
     )
@@ -94,11 +89,11 @@ def two_grammars() -> Rung:
     """Rung 1: two grammars accept the statements on file, and no mutant."""
     name, shows = "grammars", "two grammars of Oracle's SQL accept the statements"
     try:
-        report = grammars.check(golden.on_file(), golden.good())
+        said, findings = grammars.check(golden.on_file(), golden.good())
     except Unavailable as error:
         missing = NotRun("two grammars", error.reason, error.command)
         return Rung(1, name, shows, not_run=(missing,))
-    return Rung(1, name, shows, ran=(str(report),), findings=tuple(report.findings))
+    return Rung(1, name, shows, ran=(said,), findings=tuple(findings))
 
 
 def raced(database: Database, tree: Path) -> tuple[MergeRaced, dict[str, bool]]:
@@ -111,37 +106,33 @@ def raced(database: Database, tree: Path) -> tuple[MergeRaced, dict[str, bool]]:
         task=f"the race on {name} ended",
         then=f"./scripts/stack test --db {name} upsert",
     )
-    rows = tuple((name, value) for name, value in result["race"].pop("rows"))
-    return MergeRaced(**result["race"], rows=rows), result["refused"]
+    return MergeRaced(**result["race"]), result["refused"]
 
 
-def race_findings(raced: MergeRaced) -> Iterator[str]:
-    """Yield how two sessions that MERGE the same row behaved unlike on Oracle."""
+def unlike_oracle(
+    raced: MergeRaced, refused: Mapping[str, bool], outcomes: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield what a stand-in did otherwise than Oracle.
+
+    ``refused`` tells of each mutant that it has to refuse whether it did, and
+    ``outcomes`` of each test how it ended.
+    """
     if not raced.waited:
         yield "the second MERGE of a row did not wait for the first"
     if raced.error != UNIQUE_VIOLATION:
         yield f"the second MERGE of a row raised {raced.error}, not ORA-00001"
     if len(raced.rows) != 1:
         yield f"two sessions that MERGE one row leave {raced.rows}"
-
-
-def mutant_findings(refused: Mapping[str, bool]) -> Iterator[str]:
-    """Yield the mutants that a stand-in had to refuse and did not."""
     for mutant, is_refused in refused.items():
         if not is_refused:
             yield f"it lets a mutant pass: {mutant}"
-
-
-def skip_findings(cell: Cell) -> Iterator[str]:
-    """Yield the labels of which more tests are skipped than may be."""
     for label, most in SKIPPED.items():
-        skipped = [
-            test
-            for test, outcome in cell.run.outcomes.items()
-            if outcome == "skip" and test.startswith(f"{label}.")
-        ]
-        if len(skipped) > most:
-            yield f"{len(skipped)} tests of {label} are skipped, at most {most} may be"
+        skipped = sum(
+            outcome == "skip" and test.startswith(f"{label}.")
+            for test, outcome in outcomes.items()
+        )
+        if skipped > most:
+            yield f"{skipped} tests of {label} are skipped, at most {most} may be"
 
 
 def stand_in(
@@ -162,8 +153,7 @@ def stand_in(
             cell = run_cell(database, path, name, labels, extra=extra, log=log)
             if name != STOCK:
                 race, refused = raced(database, path)
-                found = [*skip_findings(cell), *race_findings(race)]
-                found += mutant_findings(refused)
+                found = [*unlike_oracle(race, refused, cell.run.outcomes)]
                 ran = [str(race), *(f"it refuses {mutant}" for mutant in refused)]
     except Unavailable as error:
         missing = NotRun(target.name, error.reason, error.command)

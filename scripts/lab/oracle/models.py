@@ -13,6 +13,7 @@ class Code(models.Model):
 class OnlyKey(models.Model):
     """A table of nothing but keys."""
 
+
 class Everything(models.Model):
     id = models.AutoField(primary_key=True)
     integer = models.IntegerField(null=True)

@@ -1,10 +1,11 @@
-"""The process that compiles the INSERTs of a Django: ``python -m lab.oracle.statements``.
+"""Compile the INSERTs of a Django: ``python -m lab.oracle.statements TARGET...``.
 
-The arguments are names of TARGETS. JSON goes out: target → case → statements. On
-Oracle a statement has its SQL and binds as the driver would send them; on others
-its SQL as Django makes it. A call that ends with an exception has that as its last
-"error". No server is asked for anything: behind oracledb.connect() is a Recorder, and
-where another database would be asked its version, Django's own wrapper has the answer
+JSON goes out: target → case → statements. On Oracle a statement has its SQL and binds
+as the driver would send them; on others its SQL as Django makes it. A call that ends
+with an exception has that as its last "error".
+
+No server is asked for anything: behind oracledb.connect() is a Recorder, and where
+another database would be asked its version, Django's own wrapper has the answer
 beforehand.
 """
 
@@ -117,13 +118,7 @@ class Cursor:
 
 
 def shown(value: Any, size: Any = None) -> str:
-    """Return a bind as text: its type, the type it is declared as, its value.
-
-    >>> shown(1)
-    'int 1'
-    >>> shown("x" * 70)
-    "str of 70: 'xxxxxxxxxxxxxxxxxxxx'..."
-    """
+    """Return a bind as text: its type, the type it is declared as, its value."""
 
     def name(kind: Any) -> str:
         return kind.__name__ if isinstance(kind, type) else str(kind.name)
@@ -146,7 +141,6 @@ def shown(value: Any, size: Any = None) -> str:
 
 def recorded(case: "Case", name: str) -> list[Statement]:
     """Return what a case executes on a target."""
-    recorder: Recorder | Cursor
     if TARGETS[name][0] == "oracle":
         connections[name].ensure_connection()
         recorder = connections[name].connection.session
@@ -159,8 +153,11 @@ def recorded(case: "Case", name: str) -> list[Statement]:
     try:
         case.run(name)
     except (DatabaseError, ValueError) as error:
-        recorder.statements.append({"error": f"{type(error).__name__}: {first_line(error)}"})
-    return recorder.statements
+        recorder.statements.append(
+            {"error": f"{type(error).__name__}: {first_line(error)}"}
+        )
+    found: list[Statement] = recorder.statements
+    return found
 
 
 def compiled(name: str) -> dict[str, list[Statement]]:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 if TYPE_CHECKING:
-    from lab.oracle.standin.connection import Connection
-    from lab.oracle.standin.engine import Engine
+    from lab.oracle.standin.connection import Connection, Engine
 
 VERSION, VERSION_23 = "19.0.0.0.0", "23.26.1.0.0"
 

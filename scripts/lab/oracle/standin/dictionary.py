@@ -7,12 +7,12 @@ column of an index has its name.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 SCHEMA = "DICTIONARY"
 # View and columns: query. {comment} and {index} are the engine's own; so are the
 # views of indexes.
-QUERIES: Mapping[str, str] = {
+QUERIES = {
     "user_tables (table_name, default_collation)": """
         SELECT table_name, NULL FROM information_schema.tables
         WHERE table_schema = CURRENT_SCHEMA AND table_type = 'BASE TABLE'""",
@@ -66,7 +66,7 @@ FOREIGN_KEYS = """
     WHERE child.constraint_type = 'R'"""
 
 
-def views(own: Mapping[str, str], comment: str, index: str) -> Iterator[str]:
+def views(own: dict[str, str], comment: str, index: str) -> Iterator[str]:
     """Yield the statements that make the schema and its views.
 
     Names are in capitals, as in Oracle, and VARCHAR: a TEXT would be an NCLOB.

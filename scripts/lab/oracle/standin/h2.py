@@ -4,21 +4,21 @@ import datetime
 import decimal
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lab.oracle.standin import dictionary, jar
 from lab.oracle.standin.connection import Lob, Result
 from lab.oracle.standin.engine import EngineSession
-from lab.oracle.standin.errors import oracle_error
+from lab.oracle.standin.errors import NUMBERS, oracle_error
 from lab.oracle.standin.literals import Forms
 from lab.oracle.standin.translation import (
-    ANY_IN_LIST,
+    BOTH,
     NOTHING_TO_DO,
     RESET,
     Dialect,
-    call,
+    conversions,
 )
 
 # The database lives until the process ends. Milliseconds: Oracle waits for ever, but
@@ -39,37 +39,30 @@ DIALECT = Dialect(
     wholes=(
         *NOTHING_TO_DO,
         # H2 checks each constraint at once.
-        (r"SET CONSTRAINTS ALL ", ()),
+        ("SET CONSTRAINTS ALL ",),
         # H2 has no PL/SQL.
         (
             RESET,
-            (
-                r"ALTER TABLE \g<table> ALTER COLUMN \g<column>"
-                r" RESTART WITH (SELECT NVL(MAX(\g<column>), 0) + 1 FROM \g<table>)",
-            ),
+            r"ALTER TABLE \g<table> ALTER COLUMN \g<column>"
+            r" RESTART WITH (SELECT NVL(MAX(\g<column>), 0) + 1 FROM \g<table>)",
         ),
         # H2 truncates no table that a foreign key refers to.
         (
             r"TRUNCATE TABLE (?P<table>\S+)$",
-            (
-                r"ALTER TABLE \g<table> SET REFERENTIAL_INTEGRITY FALSE",
-                r"TRUNCATE TABLE \g<table>",
-                r"ALTER TABLE \g<table> SET REFERENTIAL_INTEGRITY TRUE",
-            ),
+            r"ALTER TABLE \g<table> SET REFERENTIAL_INTEGRITY FALSE",
+            r"TRUNCATE TABLE \g<table>",
+            r"ALTER TABLE \g<table> SET REFERENTIAL_INTEGRITY TRUE",
         ),
     ),
     rules=(
-        # H2 lacks these functions, or its own of this name takes a text.
-        call("TO_NUMBER", "CAST({} AS DECFLOAT(38))"),
-        call("TO_NCLOB", "CAST({} AS NCLOB)"),
-        call("TO_BLOB", "CAST({} AS BLOB)"),
-        call("TO_TIMESTAMP", "CAST({} AS TIMESTAMP)"),
-        call("TO_DATE", "CAST({} AS DATE)"),
-        # H2 compares LOBs themselves.
-        call("DBMS_LOB.SUBSTR", "({})"),
-        ANY_IN_LIST,
-        # H2 has no LIKEC; LIKE is by character.
-        (r"\bLIKEC\b", "LIKE"),
+        *conversions(
+            TO_NUMBER="DECFLOAT(38)",
+            TO_NCLOB="NCLOB",
+            TO_BLOB="BLOB",
+            TO_TIMESTAMP="TIMESTAMP",
+            TO_DATE="DATE",
+        ),
+        *BOTH,
         # H2 writes it in another order.
         (r"\bON NULL AS IDENTITY\b", "AS IDENTITY DEFAULT ON NULL"),
         # H2 computes them at each write.
@@ -81,31 +74,7 @@ DIALECT = Dialect(
     ),
 )
 
-# SQLSTATE or, where that says too little, H2's own code; to Oracle's number.
-CODES: Mapping[str, int] = {
-    "23505": 1,
-    "23502": 1400,
-    "23503": 2292,
-    "23506": 2291,
-    "23513": 2290,
-    "22001": 12899,
-    "22003": 1438,
-    "22007": 1861,
-    "22012": 1476,
-    "22018": 1722,
-    "40001": 60,
-    "HYT00": 54,
-    "42000": 900,
-    "42001": 900,
-    "42S01": 955,
-    "42S02": 942,
-    "42S03": 942,
-    "42S04": 942,
-    "42S22": 904,
-    "90059": 918,
-}
-
-INDEXES: Mapping[str, str] = {
+INDEXES = {
     # Without those that H2 makes for foreign keys, which have none in Oracle.
     dictionary.INDEXES: """
         SELECT index_name, 'NORMAL',
@@ -199,52 +168,56 @@ class H2Session(EngineSession):
             # What is said without the statement, which follows.
             said = str(error.getMessage()).partition("; SQL statement:")[0]
             state, code = str(error.getSQLState()), str(error.getErrorCode())
-            number = CODES.get(state) or CODES.get(code, 0)
+            number = NUMBERS.get(state) or NUMBERS.get(code, 0)
             raise oracle_error(number, f"H2: {said} [{code}]") from None
 
 
 def fetched(rows: Any) -> Result:
-    """Return all of a java.sql.ResultSet."""
+    """Return all of a java.sql.ResultSet, as values of oracledb."""
     described = rows.getMetaData()
-    places = range(1, described.getColumnCount() + 1)
-    readers = [(place, *reader(described, place)) for place in places]
+    columns = [
+        (
+            place,
+            str(described.getColumnTypeName(place)),
+            # A computed number has no decimal places, a table's has.
+            int(described.getScale(place)) if described.getTableName(place) else 0,
+        )
+        for place in range(1, described.getColumnCount() + 1)
+    ]
     found = []
     while rows.next():
-        values = [(getattr(rows, get)(at), convert) for at, get, convert in readers]
-        found.append(
-            tuple(None if value is None else convert(value) for value, convert in values)
-        )
-    return Result(
-        tuple(str(described.getColumnLabel(place)) for place in places), tuple(found)
-    )
+        found.append(tuple(oracle_value(rows, *column) for column in columns))
+    labels = (str(described.getColumnLabel(place)) for place, *_ in columns)
+    return Result(tuple(labels), tuple(found))
 
 
-def reader(described: Any, place: int) -> tuple[str, Callable[[Any], Any]]:
-    """Return the getter of a column, and what makes a value of oracledb of it."""
-    kind = str(described.getColumnTypeName(place))
-    if kind == "BINARY LARGE OBJECT":
-        return "getBytes", lambda value: Lob(bytes(value))
-    if kind.startswith("BINARY"):
-        return "getBytes", bytes
-    convert = CONVERTERS.get(kind, str)
-    digits = int(described.getScale(place))
-    # A number of a table's column has its decimal places, a computed one has not.
-    if kind == "NUMERIC" and digits and str(described.getTableName(place)):
-        unit = decimal.Decimal(1).scaleb(-digits)
-        return "getString", lambda value: decimal.Decimal(str(value)).quantize(
-            unit, context=WIDE
-        )
-    return "getString", lambda value: convert(str(value))
-
-
-def number(text: str) -> int | decimal.Decimal:
-    """Return an int if there is no point, as Django's handler of outputs does.
-
-    >>> number("2"), number("2.50"), number("1E+3")
-    (2, Decimal('2.50'), 1000)
-    """
-    value = decimal.Decimal(text)
-    return value if "." in format(value, "f") else int(value)
+def oracle_value(rows: Any, place: int, kind: str, digits: int) -> Any:
+    """Return a column's value as oracledb and Django's handler of outputs do."""
+    binary = kind.startswith("BINARY")
+    value = rows.getBytes(place) if binary else rows.getString(place)
+    if value is None:
+        return None
+    if binary:
+        return Lob(bytes(value)) if kind == "BINARY LARGE OBJECT" else bytes(value)
+    text = str(value)
+    match kind:
+        case "CHARACTER LARGE OBJECT":
+            return Lob(text)
+        case "NUMERIC" if digits:
+            unit = decimal.Decimal(1).scaleb(-digits)
+            return decimal.Decimal(text).quantize(unit, context=WIDE)
+        case "NUMERIC" | "DECFLOAT" | "TINYINT" | "SMALLINT" | "INTEGER" | "BIGINT":
+            number = format(decimal.Decimal(text), "f")
+            return decimal.Decimal(number) if "." in number else int(number)
+        case "REAL" | "DOUBLE PRECISION":
+            return float(text)
+        case "BOOLEAN":
+            return text == "TRUE"
+        case "DATE" | "TIMESTAMP" | "TIMESTAMP WITH TIME ZONE":
+            return datetime.datetime.fromisoformat(text).replace(tzinfo=None)
+        case "INTERVAL DAY TO SECOND":
+            return interval(text)
+    return text
 
 
 def interval(text: str) -> datetime.timedelta:
@@ -253,35 +226,7 @@ def interval(text: str) -> datetime.timedelta:
     >>> interval("INTERVAL '-1 02:03:04.5' DAY TO SECOND")
     datetime.timedelta(days=-2, seconds=79015, microseconds=500000)
     """
-    found = re.search(r"'(-?)(\d+) (\d+):(\d+):(\d+)(?:\.(\d+))?'", text)
-    if found is None:
-        raise ValueError(f"{text} is no interval from days to seconds")
-    sign, *parts, fraction = found.groups(default="0")
-    days, hours, minutes, seconds = map(int, parts)
-    length = datetime.timedelta(
-        days, seconds, int(fraction.ljust(6, "0")[:6]), 0, minutes, hours
-    )
-    return -length if sign == "-" else length
-
-
-def moment(text: str) -> datetime.datetime:
-    """Return a date and time without its zone, as oracledb gives it."""
-    return datetime.datetime.fromisoformat(text).replace(tzinfo=None)
-
-
-CONVERTERS: Mapping[str, Callable[[str], Any]] = {
-    "NUMERIC": number,
-    "DECFLOAT": number,
-    "TINYINT": int,
-    "SMALLINT": int,
-    "INTEGER": int,
-    "BIGINT": int,
-    "REAL": float,
-    "DOUBLE PRECISION": float,
-    "BOOLEAN": lambda text: text == "TRUE",
-    "CHARACTER LARGE OBJECT": Lob,
-    "DATE": moment,
-    "TIMESTAMP": moment,
-    "TIMESTAMP WITH TIME ZONE": moment,
-    "INTERVAL DAY TO SECOND": interval,
-}
+    sign, time = re.findall(r"'(-?)(.*)'", text)[0]
+    days, hours, minutes, seconds = map(float, re.split("[ :]", time))
+    length = datetime.timedelta(days, seconds, 0, 0, minutes, hours)
+    return -length if sign else length

@@ -12,14 +12,14 @@ from typing import NamedTuple
 from lab.oracle.sql import ARGUMENT, mask, unmask
 
 type Rule = tuple[str, str | Callable[[re.Match[str]], str]]
-type Whole = tuple[str, tuple[str, ...]]
+type Whole = tuple[str, ...]
 
 
 class Dialect(NamedTuple):
     """How an engine differs from Oracle.
 
-    The first pattern of ``wholes`` that matches gives the statements in the place of
-    a whole one; none, if there is nothing to do. Then all ``rules`` apply in turn.
+    The first of ``wholes`` whose pattern matches has the statements in the place of a
+    whole one; none, if there is nothing to do. Then all ``rules`` apply in turn.
     """
 
     wholes: tuple[Whole, ...]
@@ -35,19 +35,27 @@ def call(name: str, form: str) -> Rule:
     return rf"\b{re.escape(name)}\(({ARGUMENT})\)", form.format(r"\1")
 
 
+def conversions(**types: str) -> list[Rule]:
+    """Return the rules that write conversions of one argument as CAST."""
+    return [call(name, f"CAST({{}} AS {kind})") for name, kind in types.items()]
+
+
 NOTHING_TO_DO: tuple[Whole, ...] = (
     # Formats and zone of dates and times: they travel as typed values here.
-    (r"ALTER SESSION SET (?:NLS_|TIME_ZONE)", ()),
+    (r"ALTER SESSION SET (?:NLS_|TIME_ZONE)",),
     # Drops the sequence of an old AutoField: identity columns have none.
-    (
-        r"DECLARE\s+i INTEGER;\s+BEGIN\s+SELECT COUNT\(1\) INTO i FROM USER_SEQUENCES",
-        (),
-    ),
+    (r"DECLARE\s+i INTEGER;\s+BEGIN\s+SELECT COUNT\(1\) INTO i FROM USER_SEQUENCES",),
     # Foreign keys around a TRUNCATE: the engine's rule for that has them.
-    (r"ALTER TABLE \S+ (?:DISABLE|ENABLE) CONSTRAINT ", ()),
+    (r"ALTER TABLE \S+ (?:DISABLE|ENABLE) CONSTRAINT ",),
 )
-# To compare with ANY of a list is Oracle's own.
-ANY_IN_LIST: Rule = (r" = ANY\((?!SELECT\b)", " IN (")
+BOTH: tuple[Rule, ...] = (
+    # The engines compare texts of any length.
+    call("DBMS_LOB.SUBSTR", "({})"),
+    # To compare with ANY of a list is Oracle's own.
+    (r" = ANY\((?!SELECT\b)", " IN ("),
+    # The engines' LIKE is by character.
+    (r"\bLIKEC\b", "LIKE"),
+)
 # Django's PL/SQL block that moves an identity past the values in its column.
 RESET = (
     r"DECLARE\s+table_value integer;.+"
@@ -60,7 +68,7 @@ def translate(sql: str, dialect: Dialect) -> tuple[str, ...]:
     """Return the statements that do what one of Oracle does; binds stay as they are."""
     masked, texts = mask(sql.strip())
     statements = [masked]
-    for pattern, into in dialect.wholes:
+    for pattern, *into in dialect.wholes:
         if found := re.match(pattern, masked, re.DOTALL):
             statements = [found.expand(template) for template in into]
             break
