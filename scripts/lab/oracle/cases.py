@@ -115,14 +115,25 @@ def keyed(rows: Sequence[Row]) -> list[Row]:
 
 
 def each(
-    model: Any, rows: Mapping[str, Sequence[Row]], options: Mapping[str, Options]
-) -> list[Case]:
-    """Return a case for each pair of rows and options, after those without."""
-    return [
-        Case(f"{model.__name__}: {name}{how}", model, objs, chosen)
-        for name, objs in rows.items()
-        for how, chosen in {"": INSERT, **options}.items()
-    ]
+    model: Any,
+    rows: Mapping[str, Sequence[Row]],
+    updates: Mapping[str, tuple[str, ...]] | None = None,
+    save: Row | None = None,
+    big: bool = False,
+) -> Iterator[Case]:
+    """Yield a case that saves, then for all rows one that inserts, one for each update
+    and one that ignores conflicts.
+    """
+    options = {
+        "": INSERT,
+        **{f", update {how}": update(*words) for how, words in (updates or {}).items()},
+        ", ignore": IGNORE,
+    }
+    if save is not None:
+        yield Case(f"{model.__name__}: save", model, [save], SAVE)
+    for name, objs in rows.items():
+        for how, chosen in options.items():
+            yield Case(f"{model.__name__}: {name}{how}", model, objs, chosen, big=big)
 
 
 def everything() -> Iterator[Case]:
@@ -134,7 +145,6 @@ def everything() -> Iterator[Case]:
     yield case("save a long value", [sized(40_000)], SAVE)
     for name, rows in ROWS.items():
         yield case(name, rows, INSERT)
-    for name, rows in ROWS.items():
         yield case(f"{name}, update on id", keyed(rows), update(" ".join(FULL), "id"))
     for name in ("two rows", "a row and NULLs", "long values"):
         yield case(f"{name}, ignore", ROWS[name], IGNORE)
@@ -147,33 +157,31 @@ def pairs(*values: tuple[int | None, str | None]) -> list[Row]:
     return [{"number": one, "label": two, "value": "v"} for one, two in values]
 
 
+def several(number: int, email: str | None, token: uuid.UUID | None) -> Row:
+    given = {"number": number, "email": email, "token": token}
+    return given | {"slug": f"slug-{number}", "code_id": "first", "value": "v"}
+
+
 DAY = datetime.date(2026, 1, 2)
 TOTALS = [{"kind": 1, "day": DAY, "value": "a"}, {"kind": 2, "day": DAY, "value": "b"}]
-SEVERAL = [
-    {"slug": f"slug-{number}", "email": email, "number": number, "token": token}
-    | {"code_id": "first", "value": "v"}
-    for number, email, token in (
-        *((1, "a@example.org", A_UUID), (2, "", None), (3, None, B_UUID)),
-    )
-]
+SEVERAL = [several(1, "a@example.org", A_UUID), several(2, "", None)]
+SEVERAL += [several(3, None, B_UUID)]
 TWICE = [SEVERAL[0], SEVERAL[0], SEVERAL[0] | {"slug": "other"}]
 CODES = [{"code": "a", "name": "A"}, {"code": "b", "name": ""}]
-NAMED = [{"code": "a", "name": "A"}, {"code": "b", "name": "B"}]
+MORE_CODES = [CODES[0], {"code": "b", "name": "B"}]
 COMPOSITES = [
     {"tenant": 1, "number": 2, "value": "a"},
     {"tenant": 1, "number": 3, "value": "b"},
 ]
 MANY = [{"tenant": 1, "number": n, "value": "a"} for n in range(21_846)]
-LOOSE = [{"some": "a", "lower": "b", "value": "c"}]
 RENAMED = [{"key": 1, "value": "a", "order": 1}, {"key": 2, "value": "b", "order": 1}]
 PERCENT = [{"share": 1, "value": "50%"}, {"share": 2, "value": "%s"}]
 MOMENT = datetime.datetime(2026, 1, 2)
-ON_CODE = update("name", "code")
-ON_PARTS = update("value", "tenant number")
+NAMED = [{"name": "a"}, {"name": "b"}]
+GIVEN = [{"name": "a", "number": 1}, {"name": "b", "moment": MOMENT}]
 
 CASES: Sequence[Case] = [
     *everything(),
-    Case("Pair: save", models.Pair, pairs((1, "")), SAVE),
     *each(
         models.Pair,
         {
@@ -184,33 +192,31 @@ CASES: Sequence[Case] = [
             "the same half NULL": pairs((1, None), (1, "")),
         },
         {
-            ", update on both": update("value", "number label"),
-            ", update on both, the other way": update("value", "label number"),
-            ", ignore": IGNORE,
+            "on both": ("value", "number label"),
+            "on both, the other way": ("value", "label number"),
         },
+        save=pairs((1, ""))[0],
     ),
     *each(
         models.Total,
         {"one row": TOTALS[:1], "two rows": TOTALS},
         {
-            ", update on the constraint": update("value", "kind day"),
-            ", update two on the constraint": update("count value", "kind day"),
-            ", update part of the target": update("day value", "kind day"),
-            ", update nothing but the target": update("kind", "kind day"),
-            ", update on what is not unique": update("count", "value"),
-            ", update on part of the constraint": update("value", "kind"),
-            ", update without a target": update("value"),
-            ", ignore": IGNORE,
+            "on the constraint": ("value", "kind day"),
+            "two on the constraint": ("count value", "kind day"),
+            "part of the target": ("day value", "kind day"),
+            "nothing but the target": ("kind", "kind day"),
+            "on what is not unique": ("count", "value"),
+            "on part of the constraint": ("value", "kind"),
+            "without a target": ("value",),
         },
     ),
     *each(
         models.Total,
         {"with keys": keyed(TOTALS)},
         {
-            ", update on id": update("kind day value count", "id"),
-            ", update on pk": update("value", "pk"),
-            ", update on the constraint": update("value", "kind day"),
-            ", ignore": IGNORE,
+            "on id": ("kind day value count", "id"),
+            "on pk": ("value", "pk"),
+            "on the constraint": ("value", "kind day"),
         },
     ),
     Case("Total: no keys, update on id", models.Total, TOTALS, update("value", "id")),
@@ -218,14 +224,13 @@ CASES: Sequence[Case] = [
         models.Several,
         {"three rows": SEVERAL},
         {
-            ", update on slug": update("value email", "slug"),
-            ", update on email": update("value slug", "email"),
-            ", update on unique_together": update("value", "code number"),
-            ", update on the constraint": update("value slug", "number token"),
-            ", ignore": IGNORE,
+            "on slug": ("value email", "slug"),
+            "on email": ("value slug", "email"),
+            "on unique_together": ("value", "code number"),
+            "on the constraint": ("value slug", "number token"),
         },
     ),
-    *each(models.Several, {"with keys": keyed(SEVERAL)}, {", ignore": IGNORE}),
+    *each(models.Several, {"with keys": keyed(SEVERAL)}),
     Case("Several: the same twice, ignore", models.Several, TWICE, IGNORE),
     Case(
         "Several: the same twice, update on slug",
@@ -233,69 +238,60 @@ CASES: Sequence[Case] = [
         TWICE,
         update("value", "slug"),
     ),
-    Case("Code: save", models.Code, CODES[:1], SAVE),
     *each(
         models.Code,
         {"two rows": CODES},
-        {
-            ", update on code": ON_CODE,
-            ", update on pk": update("name", "pk"),
-            ", ignore": IGNORE,
-        },
+        {"on code": ("name", "code"), "on pk": ("name", "pk")},
+        save=CODES[0],
     ),
-    Case("Composite: save", models.Composite, COMPOSITES[:1], SAVE),
     *each(
         models.Composite,
         {"two rows": COMPOSITES},
-        {", update on its parts": ON_PARTS, ", ignore": IGNORE},
+        {"on its parts": ("value", "tenant number")},
+        save=COMPOSITES[0],
     ),
-    Case("OnlyKey: save", models.OnlyKey, [{}], SAVE),
     *each(
         models.OnlyKey,
         {"no keys": [{}, {}], "with keys": [{"id": 1}, {"id": 2}]},
-        {", ignore": IGNORE},
+        save={},
     ),
     *each(
         models.Loose,
-        {"one row": LOOSE},
-        {
-            ", update on a conditional constraint": update("value", "some"),
-            ", ignore": IGNORE,
-        },
+        {"one row": [{"some": "a", "lower": "b", "value": "c"}]},
+        {"on a conditional constraint": ("value", "some")},
     ),
-    Case("Renamed: save", models.Renamed, RENAMED[:1], SAVE),
     *each(
         models.Renamed,
         {"two rows": RENAMED},
-        {", update on key": update("value order", "key"), ", ignore": IGNORE},
+        {"on key": ("value order", "key")},
+        save=RENAMED[0],
     ),
-    Case("Percent: save", models.Percent, PERCENT[:1], SAVE),
     *each(
         models.Percent,
         {"two rows": PERCENT},
-        {", update on share": update("value", "share"), ", ignore": IGNORE},
+        {"on share": ("value", "share")},
+        save=PERCENT[0],
     ),
-    Case("Defaults: save", models.Defaults, [{"name": "a"}], SAVE),
     *each(
         models.Defaults,
-        {
-            "defaults": [{"name": "a"}, {"name": "b"}],
-            "some defaults": [
-                {"name": "a", "number": 1},
-                {"name": "b", "moment": MOMENT},
-            ],
-        },
-        {", update on name": update("number moment", "name"), ", ignore": IGNORE},
+        {"defaults": NAMED, "some defaults": GIVEN},
+        {"on name": ("number moment", "name")},
+        save=NAMED[0],
     ),
-    Case("Code: refused once, update on code", models.Code, NAMED, ON_CODE, 1),
-    Case("Code: refused twice, update on code", models.Code, NAMED, ON_CODE, 2),
-    Case("Code: refused once, ignore", models.Code, NAMED, IGNORE, 1),
-    Case("Code: refused twice, ignore", models.Code, NAMED, IGNORE, 2),
-    Case("Code: refused", models.Code, NAMED, INSERT, 1),
     *(
-        Case(f"Composite: 21,846 rows{how}", models.Composite, MANY, chosen, big=True)
-        for how, chosen in (
-            *(("", INSERT), (", update on its parts", ON_PARTS), (", ignore", IGNORE)),
+        Case(f"Code: refused{how}", models.Code, MORE_CODES, options, refused)
+        for how, options, refused in (
+            (" once, update on code", update("name", "code"), 1),
+            (" twice, update on code", update("name", "code"), 2),
+            (" once, ignore", IGNORE, 1),
+            (" twice, ignore", IGNORE, 2),
+            ("", INSERT, 1),
         )
+    ),
+    *each(
+        models.Composite,
+        {"21,846 rows": MANY},
+        {"on its parts": ("value", "tenant number")},
+        big=True,
     ),
 ]

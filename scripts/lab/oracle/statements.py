@@ -13,6 +13,7 @@ import json
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
+from unittest.mock import MagicMock
 
 import django
 import oracledb
@@ -95,28 +96,6 @@ class Recorder:
     rollback = close = commit
 
 
-class Cursor:
-    """A cursor as Django has it; any statement returns the given rows."""
-
-    lastrowid = rowcount = 1
-
-    def __init__(self, rows: list[tuple[object, ...]]) -> None:
-        self.statements: list[Statement] = []
-        self._rows = rows
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def execute(self, sql: str, params: object = None) -> None:
-        self.statements.append({"sql": sql})
-
-    def fetchall(self) -> list[tuple[object, ...]]:
-        return self._rows
-
-
 def shown(value: Any, size: Any = None) -> str:
     """Return a bind as text: its type, the type it is declared as, its value."""
 
@@ -141,23 +120,25 @@ def shown(value: Any, size: Any = None) -> str:
 
 def recorded(case: "Case", name: str) -> list[Statement]:
     """Return what a case executes on a target."""
+    wrapper = connections[name]
+    statements: list[Statement] = []
     if TARGETS[name][0] == "oracle":
-        connections[name].ensure_connection()
-        recorder = connections[name].connection.session
-        recorder.statements, recorder.refused = [], case.refused
+        wrapper.ensure_connection()
+        session = wrapper.connection.session
+        session.statements, session.refused = statements, case.refused
     else:
         # A row for each object, should the statement return columns.
-        returned = len(case.model._meta.db_returning_fields)
-        recorder = Cursor([(None,) * returned] * len(case.rows))
-        connections[name].cursor = lambda: recorder
+        row = (None,) * len(case.model._meta.db_returning_fields)
+        cursor = MagicMock(lastrowid=1, rowcount=1)
+        cursor.__enter__.return_value = cursor
+        cursor.fetchall.return_value = [row] * len(case.rows)
+        cursor.execute = lambda sql, _=None: statements.append({"sql": sql})
+        wrapper.cursor = lambda: cursor
     try:
         case.run(name)
     except (DatabaseError, ValueError) as error:
-        recorder.statements.append(
-            {"error": f"{type(error).__name__}: {first_line(error)}"}
-        )
-    found: list[Statement] = recorder.statements
-    return found
+        statements.append({"error": f"{type(error).__name__}: {first_line(error)}"})
+    return statements
 
 
 def compiled(name: str) -> dict[str, list[Statement]]:
