@@ -52,9 +52,8 @@ def test_a_stand_in_like_oracle_has_no_findings() -> None:
 def test_what_is_unlike_oracle_is_a_finding(
     unlike: dict[str, Any], finding: str
 ) -> None:
-    (found,) = ladder.unlike_oracle(
-        **{"raced": RACED, "refused": {}, "outcomes": {}} | unlike
-    )
+    like: dict[str, Any] = {"raced": RACED, "refused": {}, "outcomes": {}}
+    (found,) = ladder.unlike_oracle(**like | unlike)
     assert finding in found
 
 

@@ -98,44 +98,48 @@ def test_a_check_that_sleeps_is_found_out(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The golden file of Oracle, of trees that compile the same on every target."""
-    statement = {"sql": GOOD, "binds": {"arg0": "int 1"}}
-    monkeypatch.setattr(golden, "FOLDER", tmp_path)
-    monkeypatch.setattr(
-        golden,
-        "compile_on",
-        lambda tree, targets: {
-            target: {mutants.GOOD: [statement], "b": [{"error": "no"}, {"sql": "x"}]}
-            for target in targets
-        },
-    )
-    path, other = golden.update(tmp_path, tmp_path)
-    assert len(other.read_text().splitlines()) == 3
-    assert golden.findings(tmp_path) == []
-    return path
+    """The golden file of trees that compile the same on every target."""
+    merge = {"sql": GOOD, "binds": {"arg0": "int 1"}}
+    monkeypatch.setattr(golden, "FILE", tmp_path / "golden.jsonl")
+
+    def compiled(tree: Path, targets: list[str]) -> golden.Targets:
+        others = [{"error": "no"}, {"sql": tree.name}]
+        return {target: {mutants.GOOD: [merge], "b": others} for target in targets}
+
+    monkeypatch.setattr(golden, "compile_on", compiled)
+    golden.update(tmp_path)
+    assert len(golden.FILE.read_text().splitlines()) == 3
+    assert golden.findings(tmp_path, tmp_path) == (2, 2, [])
+    return golden.FILE
 
 
 @pytest.mark.parametrize(
     ("old", "new", "finding"),
     [
         ("= DEFAULT", "= NULL", f"{mutants.GOOD}: statement 1 differs at"),
-        ("int 1", "int 2", '{"arg0": "int 2"}}» on file'),
+        ("int 1", "int 2", '{"arg0": "int 2"}}» before'),
         ('"error": "no"', '"error": "yes"', "b: statement 1 differs at character 11"),
         ('"case": "b"', '"case": "c"', "c: statement 1 differs at character 1"),
     ],
 )
-def test_a_changed_statement_is_a_finding_of_each_target(
+def test_a_changed_statement_is_a_finding_of_each_version(
     file: Path, old: str, new: str, finding: str
 ) -> None:
     file.write_text(file.read_text().replace(old, new))
-    found = [line for line in golden.findings(file) if finding in line]
-    assert [line[:9] for line in found] == [*golden.FILES["oracle"]]
+    *_, found = golden.findings(file.parent, file.parent)
+    assert [line[:9] for line in found if finding in line] == [*golden.ORACLE]
+
+
+def test_an_insert_unlike_stocks_is_a_finding_of_each_database(file: Path) -> None:
+    *_, found = golden.findings(Path("stock"), file.parent)
+    assert [line.partition(":")[0] for line in found] == [*golden.OTHERS]
+    assert 'b: statement 2 differs at character 9: «{"sql": "stock' in found[0]
 
 
 def test_a_golden_file_that_is_not_there(file: Path) -> None:
     file.unlink()
-    with pytest.raises(StackError, match=r"oracle\.jsonl cannot be read") as caught:
-        golden.findings(file)
+    with pytest.raises(StackError, match=r"golden\.jsonl cannot be read") as caught:
+        golden.findings(file, file)
     assert caught.value.then == golden.COMMAND
 
 
@@ -153,11 +157,10 @@ def test_static_checks_of_what_is_compiled() -> None:
     ]
 
 
-def test_the_files_hold_good_statements() -> None:
-    for cases in golden.read("oracle").values():
+def test_the_file_holds_good_statements() -> None:
+    for cases in golden.read().values():
         assert len(cases) == 119
         assert [*golden.static(cases)] == []
-    assert {len(cases) for cases in golden.read("insert").values()} == {111}
     assert mutants.findings(golden.good()) == []
 
 
@@ -166,23 +169,11 @@ def test_a_tree_without_django(tmp_path: Path) -> None:
         golden.compile_on(tmp_path, ["sqlite"])
 
 
-@pytest.fixture(scope="module")
-def compiled(stock: Path) -> dict[str, golden.Cases]:
-    """What stock Django compiles."""
-    return golden.compile_on(stock, ["oracle-19", "oracle-23", *golden.FILES["insert"]])
-
-
 @pytest.mark.slow
-def test_the_inserts_on_file_are_those_of_stock_django(
-    compiled: dict[str, golden.Cases],
-) -> None:
-    for target, cases in golden.read("insert").items():
-        assert [*golden.changes(cases, compiled[target])] == []
-
-
-@pytest.mark.slow
-def test_statements_are_what_the_driver_gets(compiled: dict[str, golden.Cases]) -> None:
+def test_statements_are_what_the_driver_gets(stock: Path) -> None:
+    compiled = golden.compile_on(stock, ["oracle-19", "oracle-23", "sqlite"])
     old, new = compiled["oracle-19"], compiled["oracle-23"]
+    assert (len(old), len(compiled["sqlite"])) == (119, 111)
     [ending] = old["Code: two rows, ignore"]
     assert ending["error"].startswith("NotSupportedError: This database backend does")
     [before], [after] = old["Code: two rows"], new["Code: two rows"]

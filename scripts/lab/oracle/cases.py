@@ -17,8 +17,13 @@ INSERT: Options = {}
 IGNORE: Options = {"ignore_conflicts": True}
 
 
-def update(fields: str, on: str = "") -> Options:
-    """Return the options that update these fields, given as words."""
+def update(how: str) -> Options:
+    """Return the options of an update.
+
+    >>> update("value count on kind day")["unique_fields"]
+    ['kind', 'day']
+    """
+    fields, _, on = how.partition(" on ")
     target = {"unique_fields": on.split()} if on else {}
     return {"update_conflicts": True, "update_fields": fields.split()} | target
 
@@ -31,8 +36,7 @@ class Case:
     cases, and ``big`` ones, are for Oracle alone.
     """
 
-    name: str
-    model: Any
+    name: str  # It begins with the model's.
     rows: Sequence[Row]
     options: Options | None
     refused: int = 0
@@ -41,6 +45,10 @@ class Case:
     @property
     def oracle_only(self) -> bool:
         return self.big or bool(self.refused)
+
+    @property
+    def model(self) -> Any:
+        return getattr(models, self.name.partition(":")[0])
 
     def run(self, using: str) -> None:
         objs = [self.model(**row) for row in self.rows]
@@ -115,42 +123,42 @@ def keyed(rows: Sequence[Row]) -> list[Row]:
 
 
 def each(
-    model: Any,
+    model: str,
     rows: Mapping[str, Sequence[Row]],
-    updates: Mapping[str, tuple[str, ...]] | None = None,
-    save: Row | None = None,
+    updates: Mapping[str, str],
+    *,
+    save: bool = True,
     big: bool = False,
 ) -> Iterator[Case]:
-    """Yield a case that saves, then for all rows one that inserts, one for each update
-    and one that ignores conflicts.
+    """Yield a case that saves a row, then for all rows one that inserts, one for each
+    update and one that ignores conflicts.
     """
-    options = {
-        "": INSERT,
-        **{f", update {how}": update(*words) for how, words in (updates or {}).items()},
-        ", ignore": IGNORE,
-    }
-    if save is not None:
-        yield Case(f"{model.__name__}: save", model, [save], SAVE)
+    options = {f", update {name}": update(how) for name, how in updates.items()}
+    options = {"": INSERT} | options | {", ignore": IGNORE}
+    if save:
+        yield Case(f"{model}: save", next(iter(rows.values()))[:1], SAVE)
     for name, objs in rows.items():
         for how, chosen in options.items():
-            yield Case(f"{model.__name__}: {name}{how}", model, objs, chosen, big=big)
+            yield Case(f"{model}: {name}{how}", objs, chosen, big=big)
 
 
 def everything() -> Iterator[Case]:
     def case(name: str, rows: Sequence[Row], options: Options | None) -> Case:
-        return Case(f"Everything: {name}", models.Everything, rows, options)
+        return Case(f"Everything: {name}", rows, options)
 
     two = ROWS["two rows"]
     yield case("save", [FULL], SAVE)
     yield case("save a long value", [sized(40_000)], SAVE)
     for name, rows in ROWS.items():
         yield case(name, rows, INSERT)
-        yield case(f"{name}, update on id", keyed(rows), update(" ".join(FULL), "id"))
+        on_id = update(f"{' '.join(FULL)} on id")
+        yield case(f"{name}, update on id", keyed(rows), on_id)
     for name in ("two rows", "a row and NULLs", "long values"):
         yield case(f"{name}, ignore", ROWS[name], IGNORE)
     yield case("with keys", keyed(two), INSERT)
     yield case("with keys, ignore", keyed(two), IGNORE)
-    yield case("two rows, update on only", two, update("char text json binary", "only"))
+    on_only = update("char text json binary on only")
+    yield case("two rows, update on only", two, on_only)
 
 
 def pairs(*values: tuple[int | None, str | None]) -> list[Row]:
@@ -169,21 +177,24 @@ SEVERAL += [several(3, None, B_UUID)]
 TWICE = [SEVERAL[0], SEVERAL[0], SEVERAL[0] | {"slug": "other"}]
 CODES = [{"code": "a", "name": "A"}, {"code": "b", "name": ""}]
 MORE_CODES = [CODES[0], {"code": "b", "name": "B"}]
-COMPOSITES = [
-    {"tenant": 1, "number": 2, "value": "a"},
-    {"tenant": 1, "number": 3, "value": "b"},
-]
+PARTS = [{"tenant": 1, "number": 2, "value": "a"}]
+PARTS += [{"tenant": 1, "number": 3, "value": "b"}]
+ON_PARTS = {"on its parts": "value on tenant number"}
 MANY = [{"tenant": 1, "number": n, "value": "a"} for n in range(21_846)]
+LOOSE = [{"some": "a", "lower": "b", "value": "c"}]
 RENAMED = [{"key": 1, "value": "a", "order": 1}, {"key": 2, "value": "b", "order": 1}]
 PERCENT = [{"share": 1, "value": "50%"}, {"share": 2, "value": "%s"}]
 MOMENT = datetime.datetime(2026, 1, 2)
-NAMED = [{"name": "a"}, {"name": "b"}]
-GIVEN = [{"name": "a", "number": 1}, {"name": "b", "moment": MOMENT}]
+NAMES: Mapping[str, Sequence[Row]] = {
+    "defaults": [{"name": "a"}, {"name": "b"}],
+    "some defaults": [{"name": "a", "number": 1}, {"name": "b", "moment": MOMENT}],
+}
 
 CASES: Sequence[Case] = [
     *everything(),
+    Case("Pair: save", pairs((1, "")), SAVE),
     *each(
-        models.Pair,
+        "Pair",
         {
             "one row": pairs((1, "a")),
             "half NULL": pairs((1, None), (2, ""), (None, "a")),
@@ -192,106 +203,72 @@ CASES: Sequence[Case] = [
             "the same half NULL": pairs((1, None), (1, "")),
         },
         {
-            "on both": ("value", "number label"),
-            "on both, the other way": ("value", "label number"),
+            "on both": "value on number label",
+            "on both, the other way": "value on label number",
         },
-        save=pairs((1, ""))[0],
+        save=False,
     ),
     *each(
-        models.Total,
+        "Total",
         {"one row": TOTALS[:1], "two rows": TOTALS},
         {
-            "on the constraint": ("value", "kind day"),
-            "two on the constraint": ("count value", "kind day"),
-            "part of the target": ("day value", "kind day"),
-            "nothing but the target": ("kind", "kind day"),
-            "on what is not unique": ("count", "value"),
-            "on part of the constraint": ("value", "kind"),
-            "without a target": ("value",),
+            "on the constraint": "value on kind day",
+            "two on the constraint": "count value on kind day",
+            "part of the target": "day value on kind day",
+            "nothing but the target": "kind on kind day",
+            "on what is not unique": "count on value",
+            "on part of the constraint": "value on kind",
+            "without a target": "value",
         },
+        save=False,
     ),
     *each(
-        models.Total,
+        "Total",
         {"with keys": keyed(TOTALS)},
         {
-            "on id": ("kind day value count", "id"),
-            "on pk": ("value", "pk"),
-            "on the constraint": ("value", "kind day"),
+            "on id": "kind day value count on id",
+            "on pk": "value on pk",
+            "on the constraint": "value on kind day",
         },
+        save=False,
     ),
-    Case("Total: no keys, update on id", models.Total, TOTALS, update("value", "id")),
+    Case("Total: no keys, update on id", TOTALS, update("value on id")),
     *each(
-        models.Several,
+        "Several",
         {"three rows": SEVERAL},
         {
-            "on slug": ("value email", "slug"),
-            "on email": ("value slug", "email"),
-            "on unique_together": ("value", "code number"),
-            "on the constraint": ("value slug", "number token"),
+            "on slug": "value email on slug",
+            "on email": "value slug on email",
+            "on unique_together": "value on code number",
+            "on the constraint": "value slug on number token",
         },
+        save=False,
     ),
-    *each(models.Several, {"with keys": keyed(SEVERAL)}),
-    Case("Several: the same twice, ignore", models.Several, TWICE, IGNORE),
-    Case(
-        "Several: the same twice, update on slug",
-        models.Several,
-        TWICE,
-        update("value", "slug"),
-    ),
+    *each("Several", {"with keys": keyed(SEVERAL)}, {}, save=False),
+    Case("Several: the same twice, ignore", TWICE, IGNORE),
+    Case("Several: the same twice, update on slug", TWICE, update("value on slug")),
     *each(
-        models.Code,
-        {"two rows": CODES},
-        {"on code": ("name", "code"), "on pk": ("name", "pk")},
-        save=CODES[0],
+        "Code", {"two rows": CODES}, {"on code": "name on code", "on pk": "name on pk"}
     ),
+    *each("Composite", {"two rows": PARTS}, ON_PARTS),
+    *each("OnlyKey", {"no keys": [{}, {}], "with keys": [{"id": 1}, {"id": 2}]}, {}),
     *each(
-        models.Composite,
-        {"two rows": COMPOSITES},
-        {"on its parts": ("value", "tenant number")},
-        save=COMPOSITES[0],
+        "Loose",
+        {"one row": LOOSE},
+        {"on a conditional constraint": "value on some"},
+        save=False,
     ),
-    *each(
-        models.OnlyKey,
-        {"no keys": [{}, {}], "with keys": [{"id": 1}, {"id": 2}]},
-        save={},
-    ),
-    *each(
-        models.Loose,
-        {"one row": [{"some": "a", "lower": "b", "value": "c"}]},
-        {"on a conditional constraint": ("value", "some")},
-    ),
-    *each(
-        models.Renamed,
-        {"two rows": RENAMED},
-        {"on key": ("value order", "key")},
-        save=RENAMED[0],
-    ),
-    *each(
-        models.Percent,
-        {"two rows": PERCENT},
-        {"on share": ("value", "share")},
-        save=PERCENT[0],
-    ),
-    *each(
-        models.Defaults,
-        {"defaults": NAMED, "some defaults": GIVEN},
-        {"on name": ("number moment", "name")},
-        save=NAMED[0],
-    ),
+    *each("Renamed", {"two rows": RENAMED}, {"on key": "value order on key"}),
+    *each("Percent", {"two rows": PERCENT}, {"on share": "value on share"}),
+    *each("Defaults", NAMES, {"on name": "number moment on name"}),
+    Case("Code: refused", MORE_CODES, INSERT, 1),
     *(
-        Case(f"Code: refused{how}", models.Code, MORE_CODES, options, refused)
-        for how, options, refused in (
-            (" once, update on code", update("name", "code"), 1),
-            (" twice, update on code", update("name", "code"), 2),
-            (" once, ignore", IGNORE, 1),
-            (" twice, ignore", IGNORE, 2),
-            ("", INSERT, 1),
+        Case(f"Code: refused {times}, {how}", MORE_CODES, options, refused)
+        for times, refused in (("once", 1), ("twice", 2))
+        for how, options in (
+            ("update on code", update("name on code")),
+            ("ignore", IGNORE),
         )
     ),
-    *each(
-        models.Composite,
-        {"21,846 rows": MANY},
-        {"on its parts": ("value", "tenant number")},
-        big=True,
-    ),
+    *each("Composite", {"21,846 rows": MANY}, ON_PARTS, save=False, big=True),
 ]

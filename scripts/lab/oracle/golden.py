@@ -1,8 +1,8 @@
-"""The statements on file, golden/*.jsonl, and what Django makes, compared with them.
+"""The statements on file for Oracle, and what Django makes, compared with them.
 
-Those for Oracle come from the patched Django, and a difference is to be looked at.
-Those for other databases come from stock Django, and must not change at all. Each
-line is a statement, and the targets on which it is the same.
+They come from the patched Django, and a difference is to be looked at. Each line of
+golden.jsonl is a statement, and the versions of Oracle on which it is the same. On
+other databases the patched Django must make what stock Django makes.
 """
 
 import json
@@ -20,24 +20,19 @@ type Statement = Mapping[str, Any]
 type Cases = Mapping[str, Sequence[Statement]]
 type Targets = Mapping[str, Cases]
 
-FOLDER = Path(__file__).with_name("golden")
+FILE = Path(__file__).with_name("golden.jsonl")
 AROUND = 20  # characters shown where two statements part
 COMMAND = "./scripts/stack oracle --update-golden"
-FILES = {
-    "oracle": ("oracle-19", "oracle-21", "oracle-23"),
-    "insert": (
-        *("postgresql-15", "postgresql-18", "sqlite", "mysql-8.4", "mariadb-10.11"),
-    ),
-}
+ORACLE = ("oracle-19", "oracle-21", "oracle-23")
+OTHERS = ("postgresql-15", "postgresql-18", "sqlite", "mysql-8.4", "mariadb-10.11")
 
 
 def lines(made: Targets) -> Iterator[str]:
     """Yield a line of JSON for each statement; equal ones of a case are one."""
-    for case in next(iter(made.values())):
-        every = zip_longest(*(cases[case] for cases in made.values()))
-        for statements in every:
+    for case in made[ORACLE[0]]:
+        for statements in zip_longest(*(made[target][case] for target in ORACLE)):
             on: dict[str, list[str]] = {}
-            for target, statement in zip(made, statements, strict=True):
+            for target, statement in zip(ORACLE, statements, strict=True):
                 if statement is not None:
                     text = json.dumps(statement, ensure_ascii=False)
                     on.setdefault(text, []).append(target)
@@ -46,18 +41,17 @@ def lines(made: Targets) -> Iterator[str]:
                 yield json.dumps(head | json.loads(text), ensure_ascii=False)
 
 
-def read(name: str) -> dict[str, dict[str, list[Statement]]]:
+def read() -> dict[str, dict[str, list[Statement]]]:
     """Return target → case → statements; StackError if the file cannot be read."""
-    path = FOLDER / f"{name}.jsonl"
-    found: dict[str, dict[str, list[Statement]]] = {each: {} for each in FILES[name]}
+    found: dict[str, dict[str, list[Statement]]] = {target: {} for target in ORACLE}
     try:
-        for line in path.read_text("utf-8").splitlines():
+        for line in FILE.read_text("utf-8").splitlines():
             statement = json.loads(line)
             case, on = statement.pop("case"), statement.pop("on")
             for target in on:
                 found[target].setdefault(case, []).append(statement)
     except (OSError, ValueError, KeyError) as error:
-        raise StackError(f"{path} cannot be read: {error}", COMMAND) from None
+        raise StackError(f"{FILE} cannot be read: {error}", COMMAND) from None
     return found
 
 
@@ -77,16 +71,10 @@ def compile_on(tree: Path, targets: Sequence[str]) -> dict[str, Cases]:
     return found
 
 
-def update(stock: Path, patched: Path) -> list[Path]:
-    """Write the files from the Djangos in two trees; return their paths."""
-    paths = []
-    for (name, targets), tree in zip(FILES.items(), (patched, stock), strict=True):
-        path = FOLDER / f"{name}.jsonl"
-        path.parent.mkdir(exist_ok=True)
-        text = "".join(f"{line}\n" for line in lines(compile_on(tree, targets)))
-        path.write_text(text, "utf-8")
-        paths.append(path)
-    return paths
+def update(patched: Path) -> None:
+    """Write the file from the Django in a tree."""
+    made = compile_on(patched, ORACLE)
+    FILE.write_text("".join(f"{line}\n" for line in lines(made)), "utf-8")
 
 
 def changes(old: Cases, new: Cases) -> Iterator[str]:
@@ -103,7 +91,7 @@ def changes(old: Cases, new: Cases) -> Iterator[str]:
                 near = slice(max(0, at - AROUND), at + 2 * AROUND)
                 yield (
                     f"{case}: statement {number} differs at character {at}:"
-                    f" «{was[near]}» on file, «{now[near]}» now"
+                    f" «{was[near]}» before, «{now[near]}» now"
                 )
 
 
@@ -119,7 +107,7 @@ def on_file() -> dict[str, str]:
     """Return name → SQL of all of Oracle's statements on file; see whole()."""
     return {
         f"{target}: {name}": sql
-        for target, cases in read("oracle").items()
+        for target, cases in read().items()
         for name, sql in whole(cases)
     }
 
@@ -129,11 +117,11 @@ def good() -> str:
 
     StackError if it is not there.
     """
-    name = f"oracle-19: {mutants.GOOD}: statement 1"
+    name = f"{ORACLE[0]}: {mutants.GOOD}: statement 1"
     try:
         return on_file()[name]
     except KeyError:
-        raise StackError(f"golden files have no {name}", COMMAND) from None
+        raise StackError(f"golden.jsonl has no {name}", COMMAND) from None
 
 
 def static(cases: Cases) -> Iterator[str]:
@@ -148,25 +136,20 @@ def static(cases: Cases) -> Iterator[str]:
                 yield f"{case}: {statement['binds by occurrence']:,} binds"
 
 
-def findings(patched: Path) -> list[str]:
-    """Compare what the patched Django compiles with the files; [] if it is right.
+def findings(stock: Path, patched: Path) -> tuple[int, int, list[str]]:
+    """Return the cases on Oracle and on each other database, and what is wrong.
 
-    Beyond that every MERGE must pass the static checks, and they must catch the
-    mutants.
+    On Oracle the statements of the patched Django must be those on file, every MERGE
+    must pass the static checks, and they must catch the mutants. On other databases
+    its statements must be those of stock Django.
     """
-    files = {name: read(name) for name in FILES}
-    kept = {target: cases for file in files.values() for target, cases in file.items()}
-    made = compile_on(patched, [*kept])
-    return [
-        *(
-            f"{target}: {line}"
-            for target, cases in made.items()
-            for line in changes(kept[target], cases)
-        ),
-        *(
-            f"{target}: {line}"
-            for target in FILES["oracle"]
-            for line in static(made[target])
-        ),
-        *mutants.findings(good()),
+    before = {**read(), **compile_on(stock, OTHERS)}
+    made = compile_on(patched, [*before])
+    found = [
+        f"{target}: {line}"
+        for target in before
+        for line in changes(before[target], made[target])
     ]
+    found += [f"{target}: {line}" for target in ORACLE for line in static(made[target])]
+    found += mutants.findings(good())
+    return len(made[ORACLE[0]]), len(made[OTHERS[0]]), found

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common.project import Project
 from databases.servers import Database, running
 from databases.targets import Target, Unavailable, resolve, standins
 from lab.client import environment
 from lab.oracle import golden, worker
 from lab.oracle.grammars import grammars
 from lab.oracle.races import MergeRaced
+from patchstack import trees
 from suite.matrix import Cell, NotRun, run_cell, run_target
 
 # Django's own tests of what MERGE changes, on the stand-ins.
@@ -66,12 +68,9 @@ class Rung:
             yield f"  not shown: {self.shows}"
 
 
-def golden_files(tree: Path) -> Rung:
+def golden_file(stock: Path, tree: Path) -> Rung:
     """Rung 0: the statements and binds that Django makes are those on file."""
-    found = golden.findings(tree)
-    oracle, others = (
-        len(next(iter(golden.read(name).values()))) for name in golden.FILES
-    )
+    oracle, others, found = golden.findings(stock, tree)
     return Rung(
         0,
         "statements on file",
@@ -194,7 +193,7 @@ def rungs(
     ``touched``. There is nothing for rungs 0 and 1 in stock Django.
     """
     if tree[0] != STOCK:
-        yield golden_files(tree[1])
+        yield golden_file(trees.stock(Project.here()), tree[1])
         yield two_grammars()
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         yield from pool.map(
