@@ -22,11 +22,6 @@ class Merge:
     text: str
     outline: str
 
-    def between(self, start: str, end: str) -> str:
-        """Return what is between two patterns in the text; empty without them."""
-        found = re.search(f"{start}(.*?){end}", self.text)
-        return found[1] if found else ""
-
     @property
     def source(self) -> str:
         """What is in the parentheses of USING."""
@@ -34,20 +29,20 @@ class Merge:
         return found[1] if found else ""
 
     @property
-    def assignments(self) -> list[list[str]]:
-        """The assignments of UPDATE SET, split at "="; [[""]] for a SET of none."""
+    def updated(self) -> list[str]:
+        """The left sides of UPDATE SET, and "" for one that is missing."""
         if "WHEN MATCHED" not in self.outline:
             return []
         update = "WHEN MATCHED THEN UPDATE SET (.*?) ?(?:WHERE |WHEN NOT|$)"
         found = re.search(update, self.outline)
         parts = found[1].split(",") if found else [""]
-        return [part.strip().split(" = ") for part in parts]
+        return [part.strip().partition(" = ")[0] for part in parts]
 
     @property
     def compared(self) -> set[str]:
         """The target's columns that the condition of ON names."""
-        target = self.between("MERGE INTO .*?", " USING").split(" ")[-1]
-        return set(re.findall(rf'{target}\.("\d+")', self.between(" ON ", " WHEN ")))
+        found = re.search(r"(\S+) USING .* ON (.*) WHEN MATCHED", self.text)
+        return {*re.findall(rf'{found[1]}\.("\d+")', found[2])} if found else {*()}
 
 
 def parsed(sql: str) -> Merge:
@@ -65,62 +60,36 @@ def parsed(sql: str) -> Merge:
     return Merge(text, re.sub(rf"\({INSIDE}\)", "()", text))
 
 
-# Name: what is wrong, and whether it is so.
-CHECKS: Mapping[str, tuple[str, Callable[[Merge], object]]] = {
-    "no_as": (
-        "AS before the alias of a table or subquery",
-        lambda merge: re.search(
-            r"\bAS\b", re.sub(rf"\bCAST\({INSIDE}\)", "", merge.text)
-        ),
+# What must hold, by name.
+CHECKS: Mapping[str, Callable[[Merge], object]] = {
+    "no_as": lambda merge: (
+        not re.search(r"\bAS\b", re.sub(rf"\bCAST\({INSIDE}\)", "", merge.text))
     ),
-    "on_in_parentheses": (
-        "ON without parentheses around its condition",
-        lambda merge: " ON () WHEN " not in merge.outline,
+    "on_in_parentheses": lambda merge: " ON () WHEN " in merge.outline,
+    # Oracle takes a table before a column of SET, PostgreSQL and others do not.
+    "set_unqualified": lambda merge: not any("." in left for left in merge.updated),
+    # A column in ON cannot be set (ORA-38104).
+    "set_not_compared": lambda merge: (
+        not any(left.split(".")[-1] in merge.compared for left in merge.updated)
     ),
-    # Oracle takes one, PostgreSQL and others do not.
-    "set_unqualified": (
-        "a table before a column of SET",
-        lambda merge: any("." in left for left, *_ in merge.assignments),
-    ),
-    # ORA-38104
-    "set_not_compared": (
-        "a column in ON and in SET",
-        lambda merge: any(
-            left.split(".")[-1] in merge.compared for left, *_ in merge.assignments
-        ),
-    ),
-    "something_to_set": (
-        "WHEN MATCHED without THEN UPDATE SET and a column",
-        lambda merge: [""] in merge.assignments,
-    ),
-    "source_selected": (
-        "the source is not (SELECT ...)",
-        lambda merge: " USING (SELECT " not in merge.text,
-    ),
+    # WHEN MATCHED is there only if it sets something.
+    "something_to_set": lambda merge: "" not in merge.updated,
+    "source_selected": lambda merge: merge.source.startswith("SELECT "),
     # Only 23ai can do without.
-    "from_dual": (
-        "a SELECT without FROM DUAL",
-        lambda merge: (
-            not all(
-                select.endswith(" FROM DUAL")
-                for select in merge.source.split(" UNION ")
-            )
-        ),
+    "from_dual": lambda merge: all(
+        select.endswith(" FROM DUAL") for select in merge.source.split(" UNION ")
     ),
-    "source_named": (
-        "no alias, and nothing else, behind the source",
-        lambda merge: not re.search(r' USING \(\) (\w+|"\d+") ON ', merge.outline),
+    # An alias, and nothing else, follows the source.
+    "source_named": lambda merge: re.search(
+        r' USING \(\) (\w+|"\d+") ON ', merge.outline
     ),
-    # ORA-00933: the driver takes one statement without its end.
-    "no_semicolon": ("a semicolon", lambda merge: ";" in merge.text),
-    "few_binds": (
-        f"more than {MAX_BINDS:,} binds",
-        lambda merge: len(binds(merge.text)) > MAX_BINDS,
-    ),
+    # The driver takes one statement without its end (ORA-00933).
+    "no_semicolon": lambda merge: ";" not in merge.text,
+    "few_binds": lambda merge: len(binds(merge.text)) <= MAX_BINDS,
 }
 
 
-def problems(sql: str) -> dict[str, str]:
-    """Return what is wrong with a MERGE, by the name of the check that says so."""
+def problems(sql: str) -> list[str]:
+    """Return the names of the checks that a MERGE does not pass."""
     merge = parsed(sql)
-    return {name: text for name, (text, is_wrong) in CHECKS.items() if is_wrong(merge)}
+    return [name for name, holds in CHECKS.items() if not holds(merge)]

@@ -128,8 +128,8 @@ def static(cases: Cases) -> Iterator[str]:
     """Yield a line for each static check that a MERGE does not pass."""
     for name, sql in whole(cases):
         if sql.startswith("MERGE"):
-            for check, problem in checks.problems(sql).items():
-                yield f"{name}: {problem} ({check})"
+            for check in checks.problems(sql):
+                yield f"{name}: {check} does not hold: {sql}"
     for case, statements in cases.items():
         for statement in statements:
             if statement.get("binds by occurrence", 0) > checks.MAX_BINDS:

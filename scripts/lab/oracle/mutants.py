@@ -15,6 +15,10 @@ POSTGRESQL = "standin-postgres"
 # Two columns in ON and in SET, two rows.
 GOOD = "Total: two rows, update two on the constraint"
 
+AS = ("no_as", *GRAMMARS)
+DUAL = ("from_dual", *GRAMMARS)
+SET = ("something_to_set", *GRAMMARS)
+
 # Mistake: what it replaces, by what, and all that must catch it: static checks,
 # grammars, and the stand-in that would have to execute it.
 MUTANTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
@@ -27,24 +31,16 @@ MUTANTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "AS before the alias of the source": (
         r"\) (\w+) ON \(",
         r") AS \1 ON (",
-        ("no_as", "source_named", *GRAMMARS),
+        ("source_named", *AS),
     ),
-    "AS before an alias of the target": (
-        r'^(MERGE INTO "[^"]+")',
-        r"\1 AS target",
-        ("no_as", *GRAMMARS),
-    ),
+    "AS before an alias of the target": (r'^(MERGE INTO "[^"]+")', r"\1 AS target", AS),
     "no alias of the source": (r"\) \w+ ON \(", ") ON (", ("source_named",)),
     "ON without parentheses": (
         r" ON \((.*?)\) WHEN ",
         r" ON \1 WHEN ",
         ("on_in_parentheses", *GRAMMARS),
     ),
-    "WHEN MATCHED AND": (
-        "WHEN MATCHED THEN",
-        "WHEN MATCHED AND 1 = 1 THEN",
-        ("something_to_set", *GRAMMARS),
-    ),
+    "WHEN MATCHED AND": ("MATCHED THEN", "MATCHED AND 1 = 1 THEN", SET),
     # ORA-38104; no grammar can know.
     "a column of ON in SET": (
         r'( ON \("[^"]+"\.("[^"]+").* UPDATE SET )',
@@ -52,37 +48,17 @@ MUTANTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
         ("set_not_compared",),
     ),
     "ON CONFLICT": ("$", " ON CONFLICT DO NOTHING", GRAMMARS),
-    "DO NOTHING": (
-        "UPDATE SET .*? WHEN",
-        "DO NOTHING WHEN",
-        ("something_to_set", *GRAMMARS),
-    ),
-    "the first SELECT without FROM DUAL": (
-        " FROM DUAL UNION",
-        " UNION",
-        ("from_dual", *GRAMMARS),
-    ),
-    "the last SELECT without FROM DUAL": (
-        r" FROM DUAL\)",
-        ")",
-        ("from_dual", *GRAMMARS),
-    ),
+    "DO NOTHING": ("UPDATE SET .*? WHEN", "DO NOTHING WHEN", SET),
+    "the first SELECT without FROM DUAL": (" FROM DUAL UNION", " UNION", DUAL),
+    "the last SELECT without FROM DUAL": (r" FROM DUAL\)", ")", DUAL),
     "a semicolon at the end": ("$", ";", ("no_semicolon", *GRAMMARS)),
     "VALUES as the source": (
         r"USING \(.*\) (\w+) ON \(",
         r"USING (VALUES (:arg0, :arg1)) \1 (col_0, col_1) ON (",
         ("source_selected", "source_named", *GRAMMARS),
     ),
-    "WHEN MATCHED without THEN": (
-        "WHEN MATCHED THEN",
-        "WHEN MATCHED",
-        ("something_to_set", *GRAMMARS),
-    ),
-    "nothing to set": (
-        "UPDATE SET .*? WHEN",
-        "UPDATE SET WHEN",
-        ("something_to_set", *GRAMMARS),
-    ),
+    "WHEN MATCHED without THEN": ("WHEN MATCHED THEN", "WHEN MATCHED", SET),
+    "nothing to set": ("UPDATE SET .*? WHEN", "UPDATE SET WHEN", SET),
 }
 
 
@@ -119,5 +95,5 @@ def missed(
 def findings(good: str) -> list[str]:
     """Return a line for each mistake that a static check had to catch and did not."""
     each = planted(good)
-    caught = {name: [*checks.problems(sql)] for name, sql in each.items()}
+    caught = {name: checks.problems(sql) for name, sql in each.items()}
     return missed(each, [*checks.CHECKS], caught)
