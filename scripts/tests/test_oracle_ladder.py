@@ -62,7 +62,7 @@ def test_without_node_the_grammars_are_not_run(monkeypatch: pytest.MonkeyPatch) 
         raise Unavailable(f"{name} is not installed", "install it")
 
     monkeypatch.setattr(grammars, "program", absent)
-    rung = ladder.two_grammars()
+    rung = ladder.attempt(1, "two grammars", ladder.two_grammars)
     assert [entry.reason for entry in rung.not_run] == ["node is not installed"]
     assert rung.ran == rung.findings == ()
 
@@ -75,7 +75,10 @@ def test_without_java_a_stand_in_is_not_run(
 
     monkeypatch.setattr(ladder, "running", absent)
     target = targets.resolve("standin-h2")
-    rung = ladder.stand_in(target, ("patched", tmp_path), ["upsert"], tmp_path, [])
+    tree = ("patched", tmp_path)
+    rung = ladder.attempt(
+        2, target.name, lambda: ladder.tested(target, tree, ["upsert"], tmp_path, [])
+    )
     assert [entry.database for entry in rung.not_run] == ["standin-h2"]
     assert "not shown" in list(rung.lines())[-1]
 

@@ -5,7 +5,7 @@ docs-drafts/oracle.md says what each of them shows and what it does not. A rung 
 cannot run says so, with the command that would change it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from lab.oracle import golden, worker
 from lab.oracle.grammars import grammars
 from lab.oracle.races import MergeRaced
 from patchstack import trees
-from suite.matrix import Cell, NotRun, run_cell, run_target
+from suite.matrix import Cell, NotRun, run_cell
 
 # Django's own tests of what MERGE changes, on the stand-ins.
 LABELS = (
@@ -39,6 +39,22 @@ STOCK = "stock"  # It has no MERGE.
 AT_A_TIME = 2
 
 
+# What ran in words, what is wrong, and the tests that ran.
+type Found = tuple[Sequence[str], Sequence[str], Sequence[Cell]]
+
+# Number: name, and what is known if a rung has no findings.
+RUNGS = {
+    0: (
+        "statements on file",
+        "Django sends what somebody has looked at, and other databases get the same"
+        " INSERT as from stock",
+    ),
+    1: ("grammars", "two grammars of Oracle's SQL accept the statements"),
+    2: ("a stand-in", "Django's tests pass on an engine with a MERGE of its own"),
+    4: ("an Oracle server", "Oracle accepts the statements and executes them"),
+}
+
+
 @dataclass(frozen=True)
 class Rung:
     """What a rung found; ``shows`` is what is known if there are no findings."""
@@ -46,10 +62,10 @@ class Rung:
     number: int
     name: str
     shows: str
-    ran: tuple[str, ...] = ()
-    findings: tuple[str, ...] = ()
-    cells: tuple[Cell, ...] = ()
-    not_run: tuple[NotRun, ...] = ()
+    ran: Sequence[str] = ()
+    findings: Sequence[str] = ()
+    cells: Sequence[Cell] = ()
+    not_run: Sequence[NotRun] = ()
 
     def data(self) -> dict[str, Any]:
         """Return what a program may want to know, but for the cells."""
@@ -68,31 +84,30 @@ class Rung:
             yield f"  not shown: {self.shows}"
 
 
-def golden_file(stock: Path, tree: Path) -> Rung:
-    """Rung 0: the statements and binds that Django makes are those on file."""
-    oracle, others, found = golden.findings(stock, tree)
-    return Rung(
-        0,
-        "statements on file",
-        "Django sends what somebody has looked at, and other databases get the same"
-        " INSERT as from stock",
-        ran=(
-            f"{oracle} cases on Oracle 19c, 21c and 23ai, {others} cases of INSERT on"
-            f" each other database, {len(found)} findings",
-        ),
-        findings=tuple(found),
-    )
-
-
-def two_grammars() -> Rung:
-    """Rung 1: two grammars accept the statements on file, and no mutant."""
-    name, shows = "grammars", "two grammars of Oracle's SQL accept the statements"
+def attempt(number: int, what: str, climb: Callable[[], Found]) -> Rung:
+    """Climb a rung, which needs ``what``; it is not run if that is Unavailable."""
     try:
-        said, findings = grammars.check(golden.on_file(), golden.good())
+        ran, findings, cells = climb()
     except Unavailable as error:
-        missing = NotRun("two grammars", error.reason, error.command)
-        return Rung(1, name, shows, not_run=(missing,))
-    return Rung(1, name, shows, ran=(said,), findings=tuple(findings))
+        missing = NotRun(what, error.reason, error.command)
+        return Rung(number, *RUNGS[number], not_run=(missing,))
+    return Rung(number, *RUNGS[number], ran, findings, cells)
+
+
+def statements(stock: Path, tree: Path) -> Found:
+    """Compare the statements and binds that Django makes with those on file."""
+    oracle, others, findings = golden.findings(stock, tree)
+    said = (
+        f"{oracle} cases on Oracle 19c, 21c and 23ai, {others} cases of INSERT on each"
+        f" other database, {len(findings)} findings"
+    )
+    return [said], findings, []
+
+
+def two_grammars() -> Found:
+    """Ask two grammars about the statements on file and the mutants."""
+    said, findings = grammars.check(golden.on_file(), golden.good())
+    return [said], findings, []
 
 
 def raced(database: Database, tree: Path) -> tuple[MergeRaced, dict[str, bool]]:
@@ -134,49 +149,25 @@ def unlike_oracle(
             yield f"{skipped} tests of {label} are skipped, at most {most} may be"
 
 
-def stand_in(
+def tested(
     target: Target,
     tree: tuple[str, Path],
     labels: Sequence[str],
     logs: Path,
     extra: Sequence[str],
-) -> Rung:
-    """Run the tests, the race and the mutants on one stand-in."""
+) -> Found:
+    """Run the tests on Oracle or a stand-in, and there the race and the mutants."""
     name, path = tree
-    shows = f"Django's tests pass on {target.name}, which has a MERGE of its own"
-    ran: list[str] = []
-    found: list[str] = []
-    try:
-        with running(target) as database:
-            log = logs / f"{target.name}-{name}.log"
-            cell = run_cell(database, path, name, labels, extra=extra, log=log)
-            if name != STOCK:
-                race, refused = raced(database, path)
-                found = [*unlike_oracle(race, refused, cell.run.outcomes)]
-                ran = [str(race), *(f"it refuses {mutant}" for mutant in refused)]
-    except Unavailable as error:
-        missing = NotRun(target.name, error.reason, error.command)
-        return Rung(2, "a stand-in", shows, not_run=(missing,))
-    return Rung(
-        2,
-        "a stand-in",
-        shows,
-        ran=(f"{target.name}: {cell.passed} tests pass", *ran),
-        findings=tuple(f"{target.name}: {line}" for line in found),
-        cells=(cell,),
-    )
-
-
-def server(
-    tree: tuple[str, Path], labels: Sequence[str], logs: Path, extra: Sequence[str]
-) -> Rung:
-    """Rung 4: an Oracle server, named by the user or of docker compose."""
-    name, shows = "an Oracle server", "Oracle accepts the statements and executes them"
-    tested = run_target(resolve("oracle"), [tree], labels, logs, extra=extra)
-    if isinstance(tested, NotRun):
-        return Rung(4, name, shows, not_run=(tested,))
-    ran = tuple(f"{cell.version}: {cell.passed} tests pass" for cell in tested)
-    return Rung(4, name, shows, ran=ran, cells=tuple(tested))
+    findings: list[str] = []
+    with running(target) as database:
+        log = logs / f"{target.name}-{name}.log"
+        cell = run_cell(database, path, name, labels, extra=extra, log=log)
+        ran = [f"{target.name}, {cell.version}: {cell.passed} tests pass"]
+        if target.name != "oracle" and name != STOCK:
+            race, refused = raced(database, path)
+            ran += [str(race), *(f"it refuses {mutant}" for mutant in refused)]
+            findings += unlike_oracle(race, refused, cell.run.outcomes)
+    return ran, [f"{target.name}: {line}" for line in findings], [cell]
 
 
 def rungs(
@@ -192,12 +183,16 @@ def rungs(
     The stand-ins run ``labels`` or else LABELS, the server ``labels`` or else
     ``touched``. There is nothing for rungs 0 and 1 in stock Django.
     """
-    if tree[0] != STOCK:
-        yield golden_file(trees.stock(Project.here()), tree[1])
-        yield two_grammars()
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        yield from pool.map(
-            lambda target: stand_in(target, tree, labels or LABELS, logs, extra),
-            standins(),
+
+    def on(number: int, target: Target, chosen: Sequence[str]) -> Rung:
+        return attempt(
+            number, target.name, lambda: tested(target, tree, chosen, logs, extra)
         )
-    yield server(tree, labels or touched, logs, extra)
+
+    if tree[0] != STOCK:
+        stock = trees.stock(Project.here())
+        yield attempt(0, "Django", lambda: statements(stock, tree[1]))
+        yield attempt(1, "two grammars", two_grammars)
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        yield from pool.map(lambda each: on(2, each, labels or LABELS), standins())
+    yield on(4, resolve("oracle"), labels or touched)
