@@ -181,13 +181,13 @@ PARTS = [{"tenant": 1, "number": 2, "value": "a"}]
 PARTS += [{"tenant": 1, "number": 3, "value": "b"}]
 ON_PARTS = {"on its parts": "value on tenant number"}
 MANY = [{"tenant": 1, "number": n, "value": "a"} for n in range(21_846)]
-LOOSE = [{"some": "a", "lower": "b", "value": "c"}]
+LOOSE = [{"word": "a", "lower": "b", "value": "c"}]
 RENAMED = [{"key": 1, "value": "a", "order": 1}, {"key": 2, "value": "b", "order": 1}]
 PERCENT = [{"share": 1, "value": "50%"}, {"share": 2, "value": "%s"}]
 MOMENT = datetime.datetime(2026, 1, 2)
 NAMES: Mapping[str, Sequence[Row]] = {
     "defaults": [{"name": "a"}, {"name": "b"}],
-    "some defaults": [{"name": "a", "number": 1}, {"name": "b", "moment": MOMENT}],
+    "other defaults": [{"name": "a", "number": 1}, {"name": "b", "moment": MOMENT}],
 }
 
 CASES: Sequence[Case] = [
@@ -255,7 +255,7 @@ CASES: Sequence[Case] = [
     *each(
         "Loose",
         {"one row": LOOSE},
-        {"on a conditional constraint": "value on some"},
+        {"on a conditional constraint": "value on word"},
         save=False,
     ),
     *each("Renamed", {"two rows": RENAMED}, {"on key": "value order on key"}),

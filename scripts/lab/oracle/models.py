@@ -83,14 +83,14 @@ class Several(models.Model):
 class Loose(models.Model):
     """What is not unique, or not always."""
 
-    some = models.CharField(max_length=20)
+    word = models.CharField(max_length=20)
     lower = models.CharField(max_length=20)
     active = models.BooleanField(default=False)
     value = models.CharField(max_length=20)
 
     class Meta:
         constraints = (
-            UniqueConstraint(fields=["some"], condition=Q(active=True), name="some"),
+            UniqueConstraint(fields=["word"], condition=Q(active=True), name="word"),
             UniqueConstraint(Lower("lower"), name="lower"),
         )
 

@@ -28,20 +28,16 @@ if TYPE_CHECKING:
 
 type Statement = dict[str, Any]
 
-# Name: engine, version, attributes of Django's wrapper.
-TARGETS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
-    "oracle-19": ("oracle", "19.3.0.0.0", {}),
-    "oracle-21": ("oracle", "21.3.0.0.0", {}),
-    "oracle-23": ("oracle", "23.26.0.0.0", {}),
-    "postgresql-15": ("postgresql", "", {"pg_version": 150000}),
-    "postgresql-18": ("postgresql", "", {"pg_version": 180000}),
-    "sqlite": ("sqlite3", "", {}),
-    "mysql-8.4": ("mysql", "", {"mysql_server_data": {"version": "8.4.0"}}),
-    "mariadb-10.11": (
-        "mysql",
-        "",
-        {"mysql_server_data": {"version": "10.11.0-MariaDB"}},
-    ),
+# Name: engine, and Oracle's OPTIONS or the attributes of another wrapper of Django's.
+TARGETS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "oracle-19": ("oracle", {"version": "19.3.0.0.0"}),
+    "oracle-21": ("oracle", {"version": "21.3.0.0.0"}),
+    "oracle-23": ("oracle", {"version": "23.26.0.0.0"}),
+    "postgresql-15": ("postgresql", {"pg_version": 150000}),
+    "postgresql-18": ("postgresql", {"pg_version": 180000}),
+    "sqlite": ("sqlite3", {}),
+    "mysql-8.4": ("mysql", {"mysql_server_data": {"version": "8.4.0"}}),
+    "mariadb-10.11": ("mysql", {"mysql_server_data": {"version": "10.11.0-MariaDB"}}),
 }
 SHOWN = 60  # characters of a value
 LONGEST = 20_000  # characters of a statement
@@ -121,12 +117,14 @@ def shown(value: Any, size: Any = None) -> str:
 def recorded(case: "Case", name: str) -> list[Statement]:
     """Return what a case executes on a target."""
     wrapper = connections[name]
+    engine, given = TARGETS[name]
     statements: list[Statement] = []
-    if TARGETS[name][0] == "oracle":
+    if engine == "oracle":
         wrapper.ensure_connection()
         session = wrapper.connection.session
         session.statements, session.refused = statements, case.refused
     else:
+        vars(wrapper).update(given)
         # A row for each object, should the statement return columns.
         row = (None,) * len(case.model._meta.db_returning_fields)
         cursor = MagicMock(lastrowid=1, rowcount=1)
@@ -141,19 +139,6 @@ def recorded(case: "Case", name: str) -> list[Statement]:
     return statements
 
 
-def compiled(name: str) -> dict[str, list[Statement]]:
-    """Return what each case executes on a target."""
-    from lab.oracle.cases import CASES
-
-    engine, _, pinned = TARGETS[name]
-    vars(connections[name]).update(pinned)
-    return {
-        case.name: recorded(case, name)
-        for case in CASES
-        if engine == "oracle" or not case.oracle_only
-    }
-
-
 def main(names: list[str]) -> None:
     def connect(*, version: str, **_: object) -> Connection:
         return Connection(Recorder(), "", version)
@@ -161,11 +146,11 @@ def main(names: list[str]) -> None:
     oracledb.connect = connect  # type: ignore[assignment]
     databases: dict[str, dict[str, Any]] = {"default": {}}
     for name in names:
-        engine, version, _ = TARGETS[name]
+        engine, given = TARGETS[name]
         databases[name] = {
             "ENGINE": f"django.db.backends.{engine}",
             "NAME": ":memory:",
-            "OPTIONS": {"version": version} if version else {},
+            "OPTIONS": dict(given) if engine == "oracle" else {},
         }
     settings.configure(
         DATABASES=databases,
@@ -174,7 +159,17 @@ def main(names: list[str]) -> None:
         DEFAULT_AUTO_FIELD="django.db.models.AutoField",
     )
     django.setup()
-    json.dump({name: compiled(name) for name in names}, sys.stdout)
+    from lab.oracle.cases import CASES
+
+    made = {
+        name: {
+            case.name: recorded(case, name)
+            for case in CASES
+            if TARGETS[name][0] == "oracle" or not case.oracle_only
+        }
+        for name in names
+    }
+    json.dump(made, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,8 @@ def dependents(
     ``keys`` are table, constraint, and table referred to. The table's own are left
     out, as Django's query does.
 
-    >>> dependents((("B", "B_A", "A"), ("C", "C_B", "B"), ("D", "D_E", "E")), "A")
+    >>> keys = [("B", "B_A", "A"), ("C", "C_B", "B"), ("A", "A_C", "C")]
+    >>> dependents([*keys, ("D", "D_E", "E")], "A")
     (('B', 'B_A'), ('C', 'C_B'))
     """
     reached, new = set[str](), {table}
