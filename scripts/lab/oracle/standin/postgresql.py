@@ -3,6 +3,7 @@
 import re
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import oracledb
@@ -202,12 +203,11 @@ class PostgreSQLSession(EngineSession):
 
         self._failure = psycopg.Error
         try:
-            self._connection = psycopg.connect(url, autocommit=True)
+            self._connection = psycopg.connect(url)
         except psycopg.Error as error:
             raise failed(error) from None
         # As Django leaves the last one open, which oracledb closes without a word.
         weakref.finalize(self, self._connection.close)
-        self._within = False
 
     def returning(self, statement: str, columns: str) -> str:
         return f"{statement} RETURNING {columns.lower()}"
@@ -216,9 +216,6 @@ class PostgreSQLSession(EngineSession):
         defines = DEFINITION.match(sql)
         if defines:
             self.commit()
-        if not self._within:
-            self._execute("BEGIN")
-            self._within = True
         if CONTROL.match(sql):
             return self._execute(sql)
         self._execute("SAVEPOINT standin")
@@ -233,24 +230,22 @@ class PostgreSQLSession(EngineSession):
         return found
 
     def commit(self) -> None:
-        self._end("COMMIT")
+        self._call(self._connection.commit)
 
     def rollback(self) -> None:
-        self._end("ROLLBACK")
+        self._call(self._connection.rollback)
 
     def close(self) -> None:
         self._connection.close()
 
-    def _end(self, how: str) -> None:
-        if self._within:
-            self._within = False
-            self._execute(how)
-
     def _execute(self, sql: str) -> Result:
+        with self._connection.cursor() as cursor:
+            self._call(lambda: cursor.execute(sql.encode()))
+            return self._call(lambda: fetched(cursor))
+
+    def _call[T](self, function: Callable[[], T]) -> T:
         try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(sql.encode())
-                return fetched(cursor)
+            return function()
         except self._failure as error:
             raise failed(error) from None
 
