@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from lab.oracle.sql import fill
@@ -33,6 +33,11 @@ class EngineSession(ABC):
 
     forms: ClassVar[Forms]
     dialect: ClassVar[Dialect]
+    failure: type[Exception]
+
+    @abstractmethod
+    def failed(self, error: Any) -> Exception:
+        """Return oracledb's error for an engine's ``failure``."""
 
     @abstractmethod
     def run(self, sql: str) -> Result:
@@ -41,6 +46,12 @@ class EngineSession(ABC):
     @abstractmethod
     def returning(self, statement: str, columns: str) -> str:
         """Return a statement that gives these columns of the rows it changes."""
+
+    def call[T](self, function: Callable[[], T]) -> T:
+        try:
+            return function()
+        except self.failure as error:
+            raise self.failed(error) from None
 
     def execute(
         self, sql: str, values: Mapping[str, Any], sizes: Mapping[str, Any]

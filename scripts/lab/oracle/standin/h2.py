@@ -4,7 +4,6 @@ import datetime
 import decimal
 import re
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -123,7 +122,7 @@ class H2Session(EngineSession):
         with PROCESS:
             if not jpype.isJVMStarted():
                 jpype.startJVM(*JVM_OPTIONS, classpath=[str(jar.path())])
-        self._failure = jpype.JClass("java.sql.SQLException")
+        self.failure = jpype.JClass("java.sql.SQLException")
         self._jdbc = jpype.JClass("java.sql.DriverManager").getConnection(url)
         self._jdbc.setAutoCommit(False)
 
@@ -134,11 +133,11 @@ class H2Session(EngineSession):
 
     def run(self, sql: str) -> Result:
         if len(sql) <= LONG:
-            return self._call(lambda: self._run(sql))
+            return self.call(lambda: self._run(sql))
         with ThreadPoolExecutor(1) as pool, PROCESS:
             before = threading.stack_size(DEEP)
             try:
-                done = pool.submit(self._call, lambda: self._run(sql))
+                done = pool.submit(self.call, lambda: self._run(sql))
             finally:
                 threading.stack_size(before)
         return done.result()
@@ -153,23 +152,20 @@ class H2Session(EngineSession):
             statement.close()
 
     def commit(self) -> None:
-        self._call(self._jdbc.commit)
+        self.call(self._jdbc.commit)
 
     def rollback(self) -> None:
-        self._call(self._jdbc.rollback)
+        self.call(self._jdbc.rollback)
 
     def close(self) -> None:
-        self._call(self._jdbc.close)
+        self.call(self._jdbc.close)
 
-    def _call[T](self, function: Callable[[], T]) -> T:
-        try:
-            return function()
-        except self._failure as error:
-            # What is said without the statement, which follows.
-            said = str(error.getMessage()).partition("; SQL statement:")[0]
-            state, code = str(error.getSQLState()), str(error.getErrorCode())
-            number = NUMBERS.get(state) or NUMBERS.get(code, 0)
-            raise oracle_error(number, f"H2: {said} [{code}]") from None
+    def failed(self, error: Any) -> Exception:
+        # The statement follows what is said.
+        said = str(error.getMessage()).partition("; SQL statement:")[0]
+        state, code = str(error.getSQLState()), str(error.getErrorCode())
+        number = NUMBERS.get(state) or NUMBERS.get(code, 0)
+        return oracle_error(number, f"H2: {said} [{code}]")
 
 
 def fetched(rows: Any) -> Result:

@@ -3,7 +3,6 @@
 import re
 import threading
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import oracledb
@@ -201,11 +200,8 @@ class PostgreSQLSession(EngineSession):
     def __init__(self, url: str) -> None:
         import psycopg
 
-        self._failure = psycopg.Error
-        try:
-            self._connection = psycopg.connect(url)
-        except psycopg.Error as error:
-            raise failed(error) from None
+        self.failure = psycopg.Error
+        self._connection = self.call(lambda: psycopg.connect(url))
         # As Django leaves the last one open, which oracledb closes without a word.
         weakref.finalize(self, self._connection.close)
 
@@ -230,33 +226,25 @@ class PostgreSQLSession(EngineSession):
         return found
 
     def commit(self) -> None:
-        self._call(self._connection.commit)
+        self.call(self._connection.commit)
 
     def rollback(self) -> None:
-        self._call(self._connection.rollback)
+        self.call(self._connection.rollback)
 
     def close(self) -> None:
         self._connection.close()
 
     def _execute(self, sql: str) -> Result:
         with self._connection.cursor() as cursor:
-            self._call(lambda: cursor.execute(sql.encode()))
-            return self._call(lambda: fetched(cursor))
+            self.call(lambda: cursor.execute(sql.encode()))
+            return self.call(lambda: fetched(cursor))
 
-    def _call[T](self, function: Callable[[], T]) -> T:
-        try:
-            return function()
-        except self._failure as error:
-            raise failed(error) from None
-
-
-def failed(error: Any) -> Exception:
-    """Return Oracle's error for a psycopg.Error."""
-    text = str(error).partition("\n")[0]
-    code = NUMBERS.get(error.sqlstate, 0)
-    if code == 2292 and not text.startswith("update or delete on table"):
-        code = 2291
-    return oracle_error(code, f"PostgreSQL: {text} [{error.sqlstate}]")
+    def failed(self, error: Any) -> Exception:
+        text = str(error).partition("\n")[0]
+        code = NUMBERS.get(error.sqlstate, 0)
+        if code == 2292 and not text.startswith("update or delete on table"):
+            code = 2291
+        return oracle_error(code, f"PostgreSQL: {text} [{error.sqlstate}]")
 
 
 def fetched(cursor: Any) -> Result:
