@@ -4,7 +4,7 @@ The same as ./scripts/stack test --db oracle. It tests the patched Django of
 patches/; with --src the files of django-upstream/src as they are.
 
   rung 0   the statements and binds that Django makes are those on file, in
-           scripts/oracle/golden/, and those of other databases are stock's
+           scripts/lab/oracle/golden.jsonl, and those for other databases are stock's
   rung 1   two grammars of Oracle's SQL accept them, and no planted mistake
   rung 2   Django's tests pass on engines that stand in for Oracle: H2 in Oracle
            mode, as 19 and as 23, and PostgreSQL
@@ -12,8 +12,7 @@ patches/; with --src the files of django-upstream/src as they are.
 
 docs-drafts/oracle.md says what each of them shows, and what not.
 
---update-golden writes the statements on file anew, those of other databases from
-stock Django, for you to look at with git diff.
+--update-golden writes the statements on file anew, for you to look at with git diff.
 """
 
 import argparse
@@ -21,7 +20,6 @@ import argparse
 from common.errors import OK
 from common.project import Project
 from lab.oracle import golden
-from patchstack import trees
 from verbs import test
 
 
@@ -36,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, project: Project) -> int:
     tree = test.choose_tree(project, from_src=args.src)
     if args.update_golden:
-        for path in golden.update(trees.stock(project), tree[1]):
-            print(f"wrote {project.shown(path)}")
+        golden.update(tree[1])
+        print(f"wrote {project.shown(golden.FILE)}")
         return OK
     return test.finish([], [], [], rungs=test.climb(project, tree), as_json=args.json)

@@ -1,7 +1,8 @@
-"""The statements on file, golden/*.json, and what Django makes, compared with them.
+"""The statements on file for Oracle, and what Django makes, compared with them.
 
-Those for Oracle come from the patched Django, and a difference is to be looked at.
-Those for other databases come from stock Django, and must not change at all.
+They come from the patched Django, and a difference is to be looked at. Each line of
+golden.jsonl is a statement, and the versions of Oracle on which it is the same. On
+other databases the patched Django must make what stock Django makes.
 """
 
 import json
@@ -17,84 +18,41 @@ from lab.oracle import checks, mutants, worker
 
 type Statement = Mapping[str, Any]
 type Cases = Mapping[str, Sequence[Statement]]
+type Targets = Mapping[str, Cases]
 
-FOLDER = Path(__file__).with_name("golden")
+FILE = Path(__file__).with_name("golden.jsonl")
+AROUND = 20  # characters shown where two statements part
 COMMAND = "./scripts/stack oracle --update-golden"
-AROUND = 40  # characters shown where two statements part
-
 ORACLE = ("oracle-19", "oracle-21", "oracle-23")
-# Several versions of one database share a file: an INSERT is the same on all.
-OTHERS = {
-    "insert-postgresql": ("postgresql-15", "postgresql-18"),
-    "insert-sqlite": ("sqlite",),
-    "insert-mysql": ("mysql-8.4",),
-    "insert-mariadb": ("mariadb-10.11",),
-}
-FILES = {name: (name,) for name in ORACLE} | OTHERS
+OTHERS = ("postgresql-15", "postgresql-18", "sqlite", "mysql-8.4", "mariadb-10.11")
 
 
-def parting(old: str, new: str) -> int:
-    """Return the index of the first character that differs.
-
-    >>> parting("SELECT a", "SELECT b"), parting("SELECT", "SELECT a")
-    (7, 6)
-    """
-    pairs = zip(old, new, strict=False)
-    same = (number for number, (a, b) in enumerate(pairs) if a != b)
-    return next(same, min(len(old), len(new)))
-
-
-def excerpt(text: str, at: int) -> str:
-    """Return what is around an index, in quotation marks."""
-    start, end = max(0, at - AROUND // 2), at + AROUND
-    before, after = "..." * (start > 0), "..." * (end < len(text))
-    return f"«{before}{text[start:end]}{after}»"
+def lines(made: Targets) -> Iterator[str]:
+    """Yield a line of JSON for each statement; equal ones of a case are one."""
+    for case in made[ORACLE[0]]:
+        for statements in zip_longest(*(made[target][case] for target in ORACLE)):
+            on: dict[str, list[str]] = {}
+            for target, statement in zip(ORACLE, statements, strict=True):
+                if statement is not None:
+                    text = json.dumps(statement, ensure_ascii=False)
+                    on.setdefault(text, []).append(target)
+            for text, targets in on.items():
+                head = {"case": case, "on": targets}
+                yield json.dumps(head | json.loads(text), ensure_ascii=False)
 
 
-def change(old: Statement, new: Statement) -> str | None:
-    """Say what differs between two statements; the first thing is enough."""
-    for key in dict.fromkeys([*old, *new]):
-        if old.get(key) != new.get(key):
-            one, other = (
-                each if isinstance(each, str) else json.dumps(each, ensure_ascii=False)
-                for each in (old.get(key, ""), new.get(key, ""))
-            )
-            at = parting(one, other)
-            return (
-                f"{key} differs at character {at}:"
-                f" {excerpt(one, at)} on file, {excerpt(other, at)} now"
-            )
-    return None
-
-
-def changes(old: Cases, new: Cases) -> Iterator[str]:
-    """Yield a line for each statement that differs between two sets of cases."""
-    for case in dict.fromkeys([*old, *new]):
-        pairs = zip_longest(old.get(case, ()), new.get(case, ()))
-        for number, (before, after) in enumerate(pairs, 1):
-            if what := change(before or {}, after or {}):
-                yield f"{case}: statement {number}: {what}"
-
-
-def file(name: str) -> Path:
-    return FOLDER / f"{name}.json"
-
-
-def read(name: str) -> Cases:
-    """Return what is on file; StackError if the file cannot be read."""
-    path = file(name)
+def read() -> dict[str, dict[str, list[Statement]]]:
+    """Return target → case → statements; StackError if the file cannot be read."""
+    found: dict[str, dict[str, list[Statement]]] = {target: {} for target in ORACLE}
     try:
-        found: Cases = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise StackError(f"{path} cannot be read: {error}", COMMAND) from None
+        for line in FILE.read_text("utf-8").splitlines():
+            statement = json.loads(line)
+            case, on = statement.pop("case"), statement.pop("on")
+            for target in on:
+                found[target].setdefault(case, []).append(statement)
+    except (OSError, ValueError, KeyError) as error:
+        raise StackError(f"{FILE} cannot be read: {error}", COMMAND) from None
     return found
-
-
-def write(name: str, cases: Cases) -> Path:
-    FOLDER.mkdir(exist_ok=True)
-    text = json.dumps(cases, indent=1, ensure_ascii=False) + "\n"
-    file(name).write_text(text, "utf-8")
-    return file(name)
 
 
 def compile_on(tree: Path, targets: Sequence[str]) -> dict[str, Cases]:
@@ -113,17 +71,34 @@ def compile_on(tree: Path, targets: Sequence[str]) -> dict[str, Cases]:
     return found
 
 
-def update(stock: Path, patched: Path) -> list[Path]:
-    """Write the files from the Djangos in two trees; return their paths."""
+def update(patched: Path) -> None:
+    """Write the file from the Django in a tree."""
     made = compile_on(patched, ORACLE)
-    made |= compile_on(stock, [targets[0] for targets in OTHERS.values()])
-    return [write(name, made[targets[0]]) for name, targets in FILES.items()]
+    FILE.write_text("".join(f"{line}\n" for line in lines(made)), "utf-8")
+
+
+def changes(old: Cases, new: Cases) -> Iterator[str]:
+    """Yield a line for each statement that differs between two sets of cases."""
+    for case in dict.fromkeys([*old, *new]):
+        pairs = zip_longest(old.get(case, ()), new.get(case, ()))
+        for number, (before, after) in enumerate(pairs, 1):
+            was, now = (
+                json.dumps(each or {}, ensure_ascii=False) for each in (before, after)
+            )
+            if was != now:
+                signs = zip(was, now, strict=False)
+                at = next((n for n, (a, b) in enumerate(signs) if a != b), 0)
+                near = slice(max(0, at - AROUND), at + 2 * AROUND)
+                yield (
+                    f"{case}: statement {number} differs at character {at}:"
+                    f" «{was[near]}» before, «{now[near]}» now"
+                )
 
 
 def whole(cases: Cases) -> Iterator[tuple[str, str]]:
     """Yield a name and the SQL of each statement of Oracle's that is not too long."""
-    for case, some in cases.items():
-        for number, statement in enumerate(some, 1):
+    for case, statements in cases.items():
+        for number, statement in enumerate(statements, 1):
             if "binds" in statement:
                 yield f"{case}: statement {number}", statement["sql"]
 
@@ -132,8 +107,8 @@ def on_file() -> dict[str, str]:
     """Return name → SQL of all of Oracle's statements on file; see whole()."""
     return {
         f"{target}: {name}": sql
-        for target in ORACLE
-        for name, sql in whole(read(target))
+        for target, cases in read().items()
+        for name, sql in whole(cases)
     }
 
 
@@ -146,41 +121,35 @@ def good() -> str:
     try:
         return on_file()[name]
     except KeyError:
-        raise StackError(f"golden files have no {name}", COMMAND) from None
+        raise StackError(f"golden.jsonl has no {name}", COMMAND) from None
 
 
 def static(cases: Cases) -> Iterator[str]:
     """Yield a line for each static check that a MERGE does not pass."""
     for name, sql in whole(cases):
         if sql.startswith("MERGE"):
-            for check, problem in checks.problems(sql).items():
-                yield f"{name}: {problem} ({check})"
-    for case, some in cases.items():
-        for statement in some:
+            for check in checks.problems(sql):
+                yield f"{name}: {check} does not hold: {sql}"
+    for case, statements in cases.items():
+        for statement in statements:
             if statement.get("binds by occurrence", 0) > checks.MAX_BINDS:
                 yield f"{case}: {statement['binds by occurrence']:,} binds"
 
 
-def differences(name: str, made: Mapping[str, Cases]) -> list[str]:
-    """Return a line for each difference between a file and its targets."""
-    if not file(name).exists():
-        return [f"golden/{name}.json is not there: {COMMAND}"]
-    return [
-        f"{target}: {line}"
-        for target in FILES[name]
-        for line in changes(read(name), made[target])
-    ]
+def findings(stock: Path, patched: Path) -> tuple[int, int, list[str]]:
+    """Return the cases on Oracle and on each other database, and what is wrong.
 
-
-def findings(patched: Path) -> list[str]:
-    """Compare what the patched Django compiles with all files; [] if it is right.
-
-    Beyond that every MERGE must pass the static checks, and they must catch the
-    mutants.
+    On Oracle the statements of the patched Django must be those on file, every MERGE
+    must pass the static checks, and they must catch the mutants. On other databases
+    its statements must be those of stock Django.
     """
-    made = compile_on(patched, [name for names in FILES.values() for name in names])
-    return [
-        *(line for name in FILES for line in differences(name, made)),
-        *(f"{name}: {line}" for name in ORACLE for line in static(made[name])),
-        *mutants.findings(good()),
+    before = {**read(), **compile_on(stock, OTHERS)}
+    made = compile_on(patched, [*before])
+    found = [
+        f"{target}: {line}"
+        for target in before
+        for line in changes(before[target], made[target])
     ]
+    found += [f"{target}: {line}" for target in ORACLE for line in static(made[target])]
+    found += mutants.findings(good())
+    return len(made[ORACLE[0]]), len(made[OTHERS[0]]), found

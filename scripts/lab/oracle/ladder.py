@@ -2,22 +2,24 @@
 
 Each rung shows something that the one below cannot, and none but the last is Oracle:
 docs-drafts/oracle.md says what each of them shows and what it does not. A rung that
-cannot be had is "not run", with the command that would change it.
+cannot run says so, with the command that would change it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common.project import Project
 from databases.servers import Database, running
 from databases.targets import Target, Unavailable, resolve, standins
 from lab.client import environment
 from lab.oracle import golden, worker
 from lab.oracle.grammars import grammars
 from lab.oracle.races import MergeRaced
-from suite.cells import Cell, NotRun, run_cell, run_target
+from patchstack import trees
+from suite.cells import Cell, NotRun, run_cell
 
 # Django's own tests of what MERGE changes, on the stand-ins.
 LABELS = (
@@ -37,6 +39,22 @@ STOCK = "stock"  # It has no MERGE.
 AT_A_TIME = 2
 
 
+# What ran in words, what is wrong, and the tests that ran.
+type Found = tuple[Sequence[str], Sequence[str], Sequence[Cell]]
+
+# Number: name, and what is known if a rung has no findings.
+RUNGS = {
+    0: (
+        "statements on file",
+        "Django sends what somebody has looked at, and other databases get the same"
+        " INSERT as from stock",
+    ),
+    1: ("grammars", "two grammars of Oracle's SQL accept the statements"),
+    2: ("a stand-in", "Django's tests pass on an engine with a MERGE of its own"),
+    4: ("an Oracle server", "Oracle accepts the statements and executes them"),
+}
+
+
 @dataclass(frozen=True)
 class Rung:
     """What a rung found; ``shows`` is what is known if there are no findings."""
@@ -44,21 +62,15 @@ class Rung:
     number: int
     name: str
     shows: str
-    ran: tuple[str, ...] = ()
-    findings: tuple[str, ...] = ()
-    cells: tuple[Cell, ...] = ()
-    not_run: tuple[NotRun, ...] = ()
+    ran: Sequence[str] = ()
+    findings: Sequence[str] = ()
+    cells: Sequence[Cell] = ()
+    not_run: Sequence[NotRun] = ()
 
     def data(self) -> dict[str, Any]:
         """Return what a program may want to know, but for the cells."""
-        return {
-            "number": self.number,
-            "name": self.name,
-            "shows": self.shows,
-            "ran": self.ran,
-            "findings": self.findings,
-            "not_run": [vars(entry) for entry in self.not_run],
-        }
+        kept = {key: value for key, value in vars(self).items() if key != "cells"}
+        return kept | {"not_run": [vars(entry) for entry in self.not_run]}
 
     def lines(self) -> Iterator[str]:
         """Yield what ran, and what was not shown."""
@@ -72,33 +84,30 @@ class Rung:
             yield f"  not shown: {self.shows}"
 
 
-def golden_files(tree: Path) -> Rung:
-    """Rung 0: the statements and binds that Django makes are those on file."""
-    found = golden.findings(tree)
-    cases = sum(len(golden.read(name)) for name in golden.ORACLE)
-    others = sum(len(golden.read(name)) for name in golden.OTHERS)
-    return Rung(
-        0,
-        "statements on file",
-        "Django sends what somebody has looked at, and other databases get the same"
-        " INSERT as from stock",
-        ran=(
-            f"{cases} cases of Oracle 19c, 21c and 23ai, {others} of the INSERT of"
-            f" others, {len(found)} findings",
-        ),
-        findings=tuple(found),
-    )
-
-
-def two_grammars() -> Rung:
-    """Rung 1: two grammars accept the statements on file, and no mutant."""
-    name, shows = "grammars", "two grammars of Oracle's SQL accept the statements"
+def attempt(number: int, what: str, climb: Callable[[], Found]) -> Rung:
+    """Climb a rung, which needs ``what``; it is not run if that is Unavailable."""
     try:
-        report = grammars.check(golden.on_file(), golden.good())
+        ran, findings, cells = climb()
     except Unavailable as error:
-        missing = NotRun("two grammars", error.reason, error.command)
-        return Rung(1, name, shows, not_run=(missing,))
-    return Rung(1, name, shows, ran=(str(report),), findings=tuple(report.findings))
+        missing = NotRun(what, error.reason, error.command)
+        return Rung(number, *RUNGS[number], not_run=(missing,))
+    return Rung(number, *RUNGS[number], ran, findings, cells)
+
+
+def statements(stock: Path, tree: Path) -> Found:
+    """Compare the statements and binds that Django makes with those on file."""
+    oracle, others, findings = golden.findings(stock, tree)
+    said = (
+        f"{oracle} cases on Oracle 19c, 21c and 23ai, {others} cases of INSERT on each"
+        f" other database, {len(findings)} findings"
+    )
+    return [said], findings, []
+
+
+def two_grammars() -> Found:
+    """Ask two grammars about the statements on file and the mutants."""
+    said, findings = grammars.check(golden.on_file(), golden.good())
+    return [said], findings, []
 
 
 def raced(database: Database, tree: Path) -> tuple[MergeRaced, dict[str, bool]]:
@@ -111,83 +120,54 @@ def raced(database: Database, tree: Path) -> tuple[MergeRaced, dict[str, bool]]:
         task=f"the race on {name} ended",
         then=f"./scripts/stack test --db {name} upsert",
     )
-    rows = tuple((name, value) for name, value in result["race"].pop("rows"))
-    return MergeRaced(**result["race"], rows=rows), result["refused"]
+    return MergeRaced(**result["race"]), result["refused"]
 
 
-def race_findings(raced: MergeRaced) -> Iterator[str]:
-    """Yield how two sessions that MERGE the same row behaved unlike on Oracle."""
+def unlike_oracle(
+    raced: MergeRaced, refused: Mapping[str, bool], outcomes: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield what a stand-in did otherwise than Oracle.
+
+    ``refused`` tells of each mutant that it has to refuse whether it did, and
+    ``outcomes`` of each test how it ended.
+    """
     if not raced.waited:
         yield "the second MERGE of a row did not wait for the first"
     if raced.error != UNIQUE_VIOLATION:
         yield f"the second MERGE of a row raised {raced.error}, not ORA-00001"
     if len(raced.rows) != 1:
         yield f"two sessions that MERGE one row leave {raced.rows}"
-
-
-def mutant_findings(refused: Mapping[str, bool]) -> Iterator[str]:
-    """Yield the mutants that a stand-in had to refuse and did not."""
     for mutant, is_refused in refused.items():
         if not is_refused:
             yield f"it lets a mutant pass: {mutant}"
-
-
-def skip_findings(cell: Cell) -> Iterator[str]:
-    """Yield the labels of which more tests are skipped than may be."""
     for label, most in SKIPPED.items():
-        skipped = [
-            test
-            for test, outcome in cell.run.outcomes.items()
-            if outcome == "skip" and test.startswith(f"{label}.")
-        ]
-        if len(skipped) > most:
-            yield f"{len(skipped)} tests of {label} are skipped, at most {most} may be"
+        skipped = sum(
+            outcome == "skip" and test.startswith(f"{label}.")
+            for test, outcome in outcomes.items()
+        )
+        if skipped > most:
+            yield f"{skipped} tests of {label} are skipped, at most {most} may be"
 
 
-def stand_in(
+def tested(
     target: Target,
     tree: tuple[str, Path],
     labels: Sequence[str],
     logs: Path,
     extra: Sequence[str],
-) -> Rung:
-    """Run the tests, the race and the mutants on one stand-in."""
+) -> Found:
+    """Run the tests on Oracle or a stand-in, and there the race and the mutants."""
     name, path = tree
-    shows = f"Django's tests pass on {target.name}, which has a MERGE of its own"
-    ran: list[str] = []
-    found: list[str] = []
-    try:
-        with running(target) as database:
-            log = logs / f"{target.name}-{name}.log"
-            cell = run_cell(database, path, name, labels, extra=extra, log=log)
-            if name != STOCK:
-                race, refused = raced(database, path)
-                found = [*skip_findings(cell), *race_findings(race)]
-                found += mutant_findings(refused)
-                ran = [str(race), *(f"it refuses {mutant}" for mutant in refused)]
-    except Unavailable as error:
-        missing = NotRun(target.name, error.reason, error.command)
-        return Rung(2, "a stand-in", shows, not_run=(missing,))
-    return Rung(
-        2,
-        "a stand-in",
-        shows,
-        ran=(f"{target.name}: {cell.passed} tests pass", *ran),
-        findings=tuple(f"{target.name}: {line}" for line in found),
-        cells=(cell,),
-    )
-
-
-def server(
-    tree: tuple[str, Path], labels: Sequence[str], logs: Path, extra: Sequence[str]
-) -> Rung:
-    """Rung 4: an Oracle server, named by the user or of docker compose."""
-    name, shows = "an Oracle server", "Oracle accepts the statements and executes them"
-    tested = run_target(resolve("oracle"), [tree], labels, logs, extra=extra)
-    if isinstance(tested, NotRun):
-        return Rung(4, name, shows, not_run=(tested,))
-    ran = tuple(f"{cell.version}: {cell.passed} tests pass" for cell in tested)
-    return Rung(4, name, shows, ran=ran, cells=tuple(tested))
+    findings: list[str] = []
+    with running(target) as database:
+        log = logs / f"{target.name}-{name}.log"
+        cell = run_cell(database, path, name, labels, extra=extra, log=log)
+        ran = [f"{target.name}, {cell.version}: {cell.passed} tests pass"]
+        if target.name != "oracle" and name != STOCK:
+            race, refused = raced(database, path)
+            ran += [str(race), *(f"it refuses {mutant}" for mutant in refused)]
+            findings += unlike_oracle(race, refused, cell.run.outcomes)
+    return ran, [f"{target.name}: {line}" for line in findings], [cell]
 
 
 def rungs(
@@ -203,12 +183,16 @@ def rungs(
     The stand-ins run ``labels`` or else LABELS, the server ``labels`` or else
     ``touched``. There is nothing for rungs 0 and 1 in stock Django.
     """
-    if tree[0] != STOCK:
-        yield golden_files(tree[1])
-        yield two_grammars()
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        yield from pool.map(
-            lambda target: stand_in(target, tree, labels or LABELS, logs, extra),
-            standins(),
+
+    def on(number: int, target: Target, chosen: Sequence[str]) -> Rung:
+        return attempt(
+            number, target.name, lambda: tested(target, tree, chosen, logs, extra)
         )
-    yield server(tree, labels or touched, logs, extra)
+
+    if tree[0] != STOCK:
+        stock = trees.stock(Project.here())
+        yield attempt(0, "Django", lambda: statements(stock, tree[1]))
+        yield attempt(1, "two grammars", two_grammars)
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        yield from pool.map(lambda each: on(2, each, labels or LABELS), standins())
+    yield on(4, resolve("oracle"), labels or touched)

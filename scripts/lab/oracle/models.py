@@ -9,13 +9,9 @@ class Code(models.Model):
     code = models.CharField(max_length=20, primary_key=True)
     name = models.CharField(max_length=50)
 
-    class Meta:
-        app_label = "golden"
-
 
 class OnlyKey(models.Model):
-    class Meta:
-        app_label = "golden"
+    """A table of nothing but keys."""
 
 
 class Everything(models.Model):
@@ -47,9 +43,6 @@ class Everything(models.Model):
     code = models.ForeignKey(Code, models.CASCADE, null=True)
     only = models.OneToOneField(OnlyKey, models.CASCADE, null=True)
 
-    class Meta:
-        app_label = "golden"
-
 
 class Pair(models.Model):
     number = models.IntegerField(null=True)
@@ -57,7 +50,6 @@ class Pair(models.Model):
     value = models.TextField()
 
     class Meta:
-        app_label = "golden"
         unique_together = (("number", "label"),)
 
 
@@ -69,7 +61,6 @@ class Total(models.Model):
     count = models.IntegerField(default=0)
 
     class Meta:
-        app_label = "golden"
         constraints = (UniqueConstraint(fields=["kind", "day"], name="total_kind"),)
 
 
@@ -83,7 +74,6 @@ class Several(models.Model):
     value = models.CharField(max_length=20)
 
     class Meta:
-        app_label = "golden"
         unique_together = (("code", "number"),)
         constraints = (
             UniqueConstraint(fields=["number", "token"], name="several_token"),
@@ -93,15 +83,14 @@ class Several(models.Model):
 class Loose(models.Model):
     """What is not unique, or not always."""
 
-    some = models.CharField(max_length=20)
+    word = models.CharField(max_length=20)
     lower = models.CharField(max_length=20)
     active = models.BooleanField(default=False)
     value = models.CharField(max_length=20)
 
     class Meta:
-        app_label = "golden"
         constraints = (
-            UniqueConstraint(fields=["some"], condition=Q(active=True), name="some"),
+            UniqueConstraint(fields=["word"], condition=Q(active=True), name="word"),
             UniqueConstraint(Lower("lower"), name="lower"),
         )
 
@@ -112,9 +101,6 @@ class Composite(models.Model):
     number = models.IntegerField()
     value = models.CharField(max_length=20)
 
-    class Meta:
-        app_label = "golden"
-
 
 class Renamed(models.Model):
     key = models.IntegerField(unique=True, db_column="The Key")
@@ -122,7 +108,6 @@ class Renamed(models.Model):
     order = models.IntegerField(db_column="ORDER")
 
     class Meta:
-        app_label = "golden"
         db_table = "Renamed Things"
 
 
@@ -131,7 +116,6 @@ class Percent(models.Model):
     value = models.CharField(max_length=20, db_column="per%cent")
 
     class Meta:
-        app_label = "golden"
         db_table = "100%"
 
 
@@ -139,6 +123,3 @@ class Defaults(models.Model):
     name = models.CharField(max_length=20, unique=True)
     number = models.IntegerField(db_default=5)
     moment = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        app_label = "golden"

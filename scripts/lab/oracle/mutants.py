@@ -6,7 +6,6 @@ in every run, and one that is not caught where it must be is a finding.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from lab.oracle import checks
 
@@ -16,151 +15,85 @@ POSTGRESQL = "standin-postgres"
 # Two columns in ON and in SET, two rows.
 GOOD = "Total: two rows, update two on the constraint"
 
+AS = ("no_as", *GRAMMARS)
+DUAL = ("from_dual", *GRAMMARS)
+SET = ("something_to_set", *GRAMMARS)
 
-@dataclass(frozen=True)
-class Mutant:
-    """A mistake: the first match of ``pattern`` becomes ``replacement``.
-
-    ``caught_by`` names all that must catch it: static checks, grammars, and the
-    stand-in that would have to execute it.
-    """
-
-    name: str
-    pattern: str
-    replacement: str
-    caught_by: tuple[str, ...]
-
-    def plant(self, sql: str) -> str:
-        """Return the statement with the mistake.
-
-        ValueError if there is no place for it.
-        """
-        changed = re.sub(self.pattern, self.replacement, sql, count=1)
-        if changed == sql:
-            raise ValueError(f"{self.name}: there is no place for it in {sql}")
-        return changed
-
-
-MUTANTS: Sequence[Mutant] = (
-    Mutant(
-        # Oracle itself takes it.
-        "a table before a column of SET",
+# Mistake: what it replaces, by what, and all that must catch it: static checks,
+# grammars, and the stand-in that would have to execute it.
+MUTANTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    # Oracle itself takes it.
+    "a table before a column of SET": (
         r'^(MERGE INTO ("[^"]+").* UPDATE SET )',
         r"\1\2.",
         ("set_unqualified", POSTGRESQL),
     ),
-    Mutant(
-        "AS before the alias of the source",
+    "AS before the alias of the source": (
         r"\) (\w+) ON \(",
         r") AS \1 ON (",
-        ("no_as", "source_named", *GRAMMARS),
+        ("source_named", *AS),
     ),
-    Mutant(
-        "AS before an alias of the target",
-        r'^(MERGE INTO "[^"]+")',
-        r"\1 AS target",
-        ("no_as", *GRAMMARS),
-    ),
-    Mutant(
-        "no alias of the source",
-        r"\) \w+ ON \(",
-        ") ON (",
-        ("source_named",),
-    ),
-    Mutant(
-        "ON without parentheses",
+    "AS before an alias of the target": (r'^(MERGE INTO "[^"]+")', r"\1 AS target", AS),
+    "no alias of the source": (r"\) \w+ ON \(", ") ON (", ("source_named",)),
+    "ON without parentheses": (
         r" ON \((.*?)\) WHEN ",
         r" ON \1 WHEN ",
         ("on_in_parentheses", *GRAMMARS),
     ),
-    Mutant(
-        "WHEN MATCHED AND",
-        "WHEN MATCHED THEN",
-        "WHEN MATCHED AND 1 = 1 THEN",
-        ("something_to_set", *GRAMMARS),
-    ),
-    Mutant(
-        # ORA-38104; no grammar can know.
-        "a column of ON in SET",
+    "WHEN MATCHED AND": ("MATCHED THEN", "MATCHED AND 1 = 1 THEN", SET),
+    # ORA-38104; no grammar can know.
+    "a column of ON in SET": (
         r'( ON \("[^"]+"\.("[^"]+").* UPDATE SET )',
         r"\1\2 = excluded.col_0, ",
         ("set_not_compared",),
     ),
-    Mutant(
-        "ON CONFLICT",
-        "$",
-        " ON CONFLICT DO NOTHING",
-        GRAMMARS,
-    ),
-    Mutant(
-        "DO NOTHING",
-        "UPDATE SET .*? WHEN",
-        "DO NOTHING WHEN",
-        ("something_to_set", *GRAMMARS),
-    ),
-    Mutant(
-        "the first SELECT without FROM DUAL",
-        " FROM DUAL UNION",
-        " UNION",
-        ("from_dual", *GRAMMARS),
-    ),
-    Mutant(
-        "the last SELECT without FROM DUAL",
-        r" FROM DUAL\)",
-        ")",
-        ("from_dual", *GRAMMARS),
-    ),
-    Mutant(
-        "a semicolon at the end",
-        "$",
-        ";",
-        ("no_semicolon", *GRAMMARS),
-    ),
-    Mutant(
-        "VALUES as the source",
+    "ON CONFLICT": ("$", " ON CONFLICT DO NOTHING", GRAMMARS),
+    "DO NOTHING": ("UPDATE SET .*? WHEN", "DO NOTHING WHEN", SET),
+    "the first SELECT without FROM DUAL": (" FROM DUAL UNION", " UNION", DUAL),
+    "the last SELECT without FROM DUAL": (r" FROM DUAL\)", ")", DUAL),
+    "a semicolon at the end": ("$", ";", ("no_semicolon", *GRAMMARS)),
+    "VALUES as the source": (
         r"USING \(.*\) (\w+) ON \(",
         r"USING (VALUES (:arg0, :arg1)) \1 (col_0, col_1) ON (",
         ("source_selected", "source_named", *GRAMMARS),
     ),
-    Mutant(
-        "WHEN MATCHED without THEN",
-        "WHEN MATCHED THEN",
-        "WHEN MATCHED",
-        ("something_to_set", *GRAMMARS),
-    ),
-    Mutant(
-        "nothing to set",
-        "UPDATE SET .*? WHEN",
-        "UPDATE SET WHEN",
-        ("something_to_set", *GRAMMARS),
-    ),
-)
+    "WHEN MATCHED without THEN": ("WHEN MATCHED THEN", "WHEN MATCHED", SET),
+    "nothing to set": ("UPDATE SET .*? WHEN", "UPDATE SET WHEN", SET),
+}
 
 
-def planted(sql: str) -> dict[str, str]:
-    """Return the mutants of a good MERGE, by their names."""
-    return {mutant.name: mutant.plant(sql) for mutant in MUTANTS}
+def planted(sql: str, catcher: str = "") -> dict[str, str]:
+    """Return mistake → a good MERGE with it; those that ``catcher`` must catch.
+
+    ValueError if there is no place for one.
+    """
+    found = {}
+    for name, (pattern, replacement, caught_by) in MUTANTS.items():
+        if catcher and catcher not in caught_by:
+            continue
+        found[name] = re.sub(pattern, replacement, sql, count=1)
+        if found[name] == sql:
+            raise ValueError(f"{name}: there is no place for it in {sql}")
+    return found
 
 
 def missed(
     planted: Mapping[str, str], by: Sequence[str], caught: Mapping[str, Sequence[str]]
 ) -> list[str]:
-    """Return a line for each mutant that one of ``by`` had to catch and did not.
+    """Return a line for each mistake that one of ``by`` had to catch and did not.
 
-    ``caught`` has what caught each mutant.
+    ``caught`` has what caught each mistake.
     """
     return [
-        f"{each} lets a mutant pass: {mutant.name}: {planted[mutant.name]}"
-        for mutant in MUTANTS
-        for each in mutant.caught_by
-        if each in by and each not in caught[mutant.name]
+        f"{each} lets a mutant pass: {name}: {planted[name]}"
+        for name, (_, _, caught_by) in MUTANTS.items()
+        for each in caught_by
+        if each in by and each not in caught[name]
     ]
 
 
 def findings(good: str) -> list[str]:
-    """Return a line for each mutant that a static check had to catch and did not."""
+    """Return a line for each mistake that a static check had to catch and did not."""
     each = planted(good)
-    names = [check.__name__ for check in checks.CHECKS]
-    return missed(
-        each, names, {key: [*checks.problems(sql)] for key, sql in each.items()}
-    )
+    caught = {name: checks.problems(sql) for name, sql in each.items()}
+    return missed(each, [*checks.CHECKS], caught)

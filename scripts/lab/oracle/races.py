@@ -1,4 +1,4 @@
-"""Two sessions that write the same absent row: ``python -m oracle.races TARGET``.
+"""Two sessions that write the same absent row: ``python -m lab.oracle.races TARGET``.
 
 It runs in a process of Django that databases.settings configures, on a stand-in,
 and prints what happened as JSON. That includes the mutants it must refuse.
@@ -7,7 +7,6 @@ and prints what happened as JSON. That includes the mutants it must refuse.
 import json
 import sys
 import threading
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from lab.oracle import mutants
@@ -24,25 +23,17 @@ ON ("RACE"."NAME" = excluded.col_0) \
 WHEN MATCHED THEN UPDATE SET "V" = excluded.col_1 \
 WHEN NOT MATCHED THEN INSERT ("NAME", "V") VALUES (excluded.col_0, excluded.col_1)"""
 
-type Write = Callable[[], object]
-
 
 @dataclass(frozen=True)
-class Raced:
+class MergeRaced:
     """``waited``: whether the second session ended only after the first had
     committed. ``error`` is the number of Oracle's error that it got, 0 if the error
-    has none, None if it got no error.
+    has none, None if it got no error. ``rows`` are what is in the table after both.
     """
 
     waited: bool
     error: int | None
-
-
-@dataclass(frozen=True)
-class MergeRaced(Raced):
-    """``rows`` are what is in the table after both."""
-
-    rows: tuple[tuple[str, int], ...]
+    rows: list[list[str | int]]
 
     def __str__(self) -> str:
         got = f"gets ORA-{self.error:05}" if self.error else "gets no error"
@@ -52,70 +43,48 @@ class MergeRaced(Raced):
         )
 
 
-def race(first: Write, second: Write) -> Raced:
-    """Write in two sessions; the second begins when the first has written.
-
-    ``first`` is called here and in a transaction, which is committed after the
-    second has waited. ``second`` is called in a thread, so on a connection of its
-    own, in autocommit mode. What it raises but for a DatabaseError is raised.
-    """
-    from django.db import DatabaseError, connection, transaction
-
-    done = threading.Event()
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            second()
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            done.set()
-            connection.close()
-
-    thread = threading.Thread(target=run, daemon=True)
-    with transaction.atomic():
-        first()
-        thread.start()
-        waited = not done.wait(CHANCE)
-    thread.join(PATIENCE)
-    if thread.is_alive():
-        raise RuntimeError(f"the second session did not end in {PATIENCE} s")
-    if not errors:
-        return Raced(waited, None)
-    if not isinstance(errors[0], DatabaseError):
-        raise errors[0]
-    return Raced(waited, getattr(errors[0].args[0], "code", 0))
-
-
-def merge(value: int) -> None:
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute(MERGE, [KEY, value])
-
-
-def merge_race() -> MergeRaced:
-    """Race two MERGE statements in TABLE, which is there."""
-    from django.db import connection
-
-    raced = race(lambda: merge(1), lambda: merge(2))
-    with connection.cursor() as cursor:
-        cursor.execute('SELECT "NAME", "V" FROM "RACE"')
-        rows = tuple((name, value) for name, value in cursor.fetchall())
-    return MergeRaced(raced.waited, raced.error, rows)
-
-
-def is_refused(sql: str) -> bool:
-    """Say whether the database refuses a statement with the binds of MERGE."""
+def execute(sql: str, value: int) -> int | None:
+    """Execute a statement with the binds of MERGE; return the number of its error."""
     from django.db import DatabaseError, connection
 
     try:
         with connection.cursor() as cursor:
-            cursor.execute(sql, [KEY, 3])
-    except DatabaseError:
-        return True
-    return False
+            cursor.execute(sql, [KEY, value])
+    except DatabaseError as error:
+        return int(getattr(error.args[0], "code", 0))
+    return None
+
+
+def race() -> MergeRaced:
+    """Race two MERGE statements in TABLE, which is there.
+
+    The first session is this one, in a transaction that is committed after the second
+    has waited. The second is a thread with a connection of its own, in autocommit
+    mode.
+    """
+    from django.db import connection, transaction
+
+    done = threading.Event()
+    errors: list[int | None] = []
+
+    def second() -> None:
+        try:
+            errors.append(execute(MERGE, 2))
+        finally:
+            done.set()
+            connection.close()
+
+    thread = threading.Thread(target=second, daemon=True)
+    with transaction.atomic():
+        execute(MERGE, 1)
+        thread.start()
+        waited = not done.wait(CHANCE)
+    thread.join(PATIENCE)
+    if not errors:
+        raise RuntimeError(f"the second session did not end well in {PATIENCE} s")
+    with connection.cursor() as cursor:
+        cursor.execute('SELECT "NAME", "V" FROM "RACE"')
+        return MergeRaced(waited, errors[0], [*map(list, cursor.fetchall())])
 
 
 def main(name: str) -> None:
@@ -127,14 +96,11 @@ def main(name: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(TABLE)
     try:
-        raced = merge_race()
-        refused = {
-            mutant.name: is_refused(mutant.plant(MERGE))
-            for mutant in mutants.MUTANTS
-            if name in mutant.caught_by
-        }
-        # Else it would refuse anything.
-        merge(4)
+        raced = race()
+        planted = mutants.planted(MERGE, name)
+        refused = {key: execute(sql, 3) is not None for key, sql in planted.items()}
+        if execute(MERGE, 4) is not None:
+            raise RuntimeError("it refuses a good MERGE, so it would refuse anything")
     finally:
         with connection.cursor() as cursor:
             cursor.execute('DROP TABLE "RACE"')

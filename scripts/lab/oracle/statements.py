@@ -1,114 +1,175 @@
-"""The process that compiles the INSERTs of a Django: ``python -m oracle.statements``.
+"""Compile the INSERTs of a Django: ``python -m lab.oracle.statements TARGET...``.
 
-The arguments are names of TARGETS. JSON goes out, target → case → statements. On
-Oracle a statement has its SQL and binds as the driver would send them; on others
-its SQL as Django makes it. A call that ends with an exception has that as its last
-"error". No server is asked for anything: oracledb.connect() is drivers.connect(), and
-where another database would be asked its version the answer is put into Django's
-own wrapper beforehand.
+JSON goes out: target → case → statements. On Oracle a statement has its SQL and binds
+as the driver would send them; on others its SQL as Django makes it. A call that ends
+with an exception has that as its last "error".
+
+No server is asked for anything: behind oracledb.connect() is a Recorder, and where
+another database would be asked its version, Django's own wrapper has the answer
+beforehand.
 """
 
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+from unittest.mock import MagicMock
 
 import django
 import oracledb
 from django.conf import settings
 from django.db import DatabaseError, connections
 
-from lab.oracle import drivers
-from lab.oracle.drivers import Recorder, Statement
+from lab.oracle.standin.connection import Connection, Lob, Result, Variable
+from lab.oracle.standin.errors import oracle_error
 
 if TYPE_CHECKING:
     from lab.oracle.cases import Case
 
-ENGINE = "django.db.backends."
+type Statement = dict[str, Any]
 
-
-@dataclass(frozen=True)
-class Target:
-    """A backend and a version; ``pinned`` are attributes of its wrapper."""
-
-    engine: str
-    options: Mapping[str, str] = field(default_factory=dict)
-    pinned: Mapping[str, Any] = field(default_factory=dict)
-
-    def settings(self) -> dict[str, Any]:
-        return {
-            "ENGINE": ENGINE + self.engine,
-            "NAME": ":memory:" if self.engine == "sqlite3" else "none",
-            "OPTIONS": dict(self.options),
-        }
-
-
-def mysql(version: str) -> Target:
-    return Target("mysql", pinned={"mysql_server_data": {"version": version}})
-
-
-TARGETS = {
-    "oracle-19": Target("oracle", {"version": "19.3.0.0.0"}),
-    "oracle-21": Target("oracle", {"version": "21.3.0.0.0"}),
-    "oracle-23": Target("oracle", {"version": "23.26.0.0.0"}),
-    "postgresql-15": Target("postgresql", pinned={"pg_version": 150000}),
-    "postgresql-18": Target("postgresql", pinned={"pg_version": 180000}),
-    "sqlite": Target("sqlite3"),
-    "mysql-8.4": mysql("8.4.0"),
-    "mariadb-10.11": mysql("10.11.0-MariaDB"),
+# Name: engine, and Oracle's OPTIONS or the attributes of another wrapper of Django's.
+TARGETS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "oracle-19": ("oracle", {"version": "19.3.0.0.0"}),
+    "oracle-21": ("oracle", {"version": "21.3.0.0.0"}),
+    "oracle-23": ("oracle", {"version": "23.26.0.0.0"}),
+    "postgresql-15": ("postgresql", {"pg_version": 150000}),
+    "postgresql-18": ("postgresql", {"pg_version": 180000}),
+    "sqlite": ("sqlite3", {}),
+    "mysql-8.4": ("mysql", {"mysql_server_data": {"version": "8.4.0"}}),
+    "mariadb-10.11": ("mysql", {"mysql_server_data": {"version": "10.11.0-MariaDB"}}),
 }
+SHOWN = 60  # characters of a value
+LONGEST = 20_000  # characters of a statement
+HEAD = 200  # characters of a longer one
 
 
-def error(exception: Exception) -> Statement:
-    return {"error": f"{type(exception).__name__}: {exception}"}
+def first_line(error: Exception) -> str:
+    """Return what an error says, without the driver's advice that follows."""
+    return str(error).partition("\n")[0]
 
 
-def on_oracle(case: "Case", name: str) -> list[Statement]:
+class Recorder:
+    """What is behind a connection of Oracle's: it keeps statements and sends nothing.
+
+    The next ``refused`` statements end with ORA-00001. An insert returns 1, whatever
+    the column.
+    """
+
+    def __init__(self) -> None:
+        self.statements: list[Statement] = []
+        self.refused = 0
+
+    def connect(self, user: str) -> Self:
+        return self
+
+    def execute(
+        self, sql: str, values: Mapping[str, Any], sizes: Mapping[str, Any]
+    ) -> Result:
+        statement: Statement = {"sql": sql}
+        if len(sql) <= LONGEST:
+            statement["binds"] = {
+                name: shown(value, sizes.get(name)) for name, value in values.items()
+            }
+        else:
+            statement["sql"] = f"{sql[:HEAD]}..."
+            statement["characters"] = len(sql)
+            statement["binds by occurrence"] = sql.count(":arg")
+        self.statements.append(statement)
+        if self.refused:
+            self.refused -= 1
+            error = oracle_error(1)
+            statement["answer"] = first_line(error)
+            raise error
+        for value in values.values():
+            if isinstance(value, Variable):
+                value.receive([1])
+        return Result(count=1)
+
+    def commit(self) -> None:
+        """There is nothing to end, here and below."""
+
+    rollback = close = commit
+
+
+def shown(value: Any, size: Any = None) -> str:
+    """Return a bind as text: its type, the type it is declared as, its value."""
+
+    def name(kind: Any) -> str:
+        return kind.__name__ if isinstance(kind, type) else str(kind.name)
+
+    if value is None:
+        return "NULL"
+    if isinstance(value, Variable):
+        return f"OUT {name(value.kind)}"
+    kind = type(value).__name__
+    if isinstance(value, Lob):
+        kind, value = name(value.kind), value.content
+    if size is not None:
+        kind = f"{kind} as {name(size)}"
+    if not isinstance(value, str | bytes):
+        return f"{kind} {value}"
+    if len(value) > SHOWN:
+        return f"{kind} of {len(value):,}: {value[:20]!r}..."
+    return f"{kind} {value!r}"
+
+
+def recorded(case: "Case", name: str) -> list[Statement]:
+    """Return what a case executes on a target."""
     wrapper = connections[name]
-    wrapper.ensure_connection()
-    connection = wrapper.connection
-    connection.statements, connection.refused = [], case.refused
+    engine, given = TARGETS[name]
+    statements: list[Statement] = []
+    if engine == "oracle":
+        wrapper.ensure_connection()
+        session = wrapper.connection.session
+        session.statements, session.refused = statements, case.refused
+    else:
+        vars(wrapper).update(given)
+        # A row for each object, should the statement return columns.
+        row = (None,) * len(case.model._meta.db_returning_fields)
+        cursor = MagicMock(lastrowid=1, rowcount=1)
+        cursor.__enter__.return_value = cursor
+        cursor.fetchall.return_value = [row] * len(case.rows)
+        cursor.execute = lambda sql, _=None: statements.append({"sql": sql})
+        wrapper.cursor = lambda: cursor
     try:
         case.run(name)
-    except (DatabaseError, ValueError) as exception:
-        connection.statements.append(error(exception))
-    found: list[Statement] = connection.statements
-    return found
-
-
-def on_another(case: "Case", name: str) -> list[Statement]:
-    # A row for each object, should the statement return columns.
-    returned = len(case.model._meta.db_returning_fields)
-    recorder = Recorder([(None,) * returned] * len(case.rows))
-    connections[name].cursor = lambda: recorder
-    try:
-        case.run(name)
-    except (DatabaseError, ValueError) as exception:
-        recorder.statements.append(error(exception))
-    return recorder.statements
-
-
-def compiled(name: str) -> dict[str, list[Statement]]:
-    """Return what each case executes on a target."""
-    from lab.oracle.cases import CASES
-
-    if TARGETS[name].engine == "oracle":
-        return {case.name: on_oracle(case, name) for case in CASES}
-    vars(connections[name]).update(TARGETS[name].pinned)
-    cases = (case for case in CASES if not case.oracle_only)
-    return {case.name: on_another(case, name) for case in cases}
+    except (DatabaseError, ValueError) as error:
+        statements.append({"error": f"{type(error).__name__}: {first_line(error)}"})
+    return statements
 
 
 def main(names: list[str]) -> None:
-    oracledb.connect = drivers.connect  # type: ignore[assignment]
+    def connect(*, version: str, **_: object) -> Connection:
+        return Connection(Recorder(), "", version)
+
+    oracledb.connect = connect  # type: ignore[assignment]
+    databases: dict[str, dict[str, Any]] = {"default": {}}
+    for name in names:
+        engine, given = TARGETS[name]
+        databases[name] = {
+            "ENGINE": f"django.db.backends.{engine}",
+            "NAME": ":memory:",
+            "OPTIONS": dict(given) if engine == "oracle" else {},
+        }
     settings.configure(
-        DATABASES={"default": {}} | {name: TARGETS[name].settings() for name in names},
+        DATABASES=databases,
+        INSTALLED_APPS=["lab.oracle"],
         USE_TZ=False,
         DEFAULT_AUTO_FIELD="django.db.models.AutoField",
     )
     django.setup()
-    json.dump({name: compiled(name) for name in names}, sys.stdout)
+    from lab.oracle.cases import CASES
+
+    made = {
+        name: {
+            case.name: recorded(case, name)
+            for case in CASES
+            if TARGETS[name][0] == "oracle" or not case.oracle_only
+        }
+        for name in names
+    }
+    json.dump(made, sys.stdout)
 
 
 if __name__ == "__main__":

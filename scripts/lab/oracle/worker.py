@@ -10,10 +10,10 @@ from common.errors import StackError
 
 
 def told(module: str, *words: str, env: Mapping[str, str], task: str, then: str) -> Any:
-    """Run ``python -m oracle.MODULE WORD...``; return the JSON that it prints.
+    """Run ``python -m lab.oracle.MODULE WORD...``; return the JSON that it prints.
 
-    StackError if it fails: what ``task`` says did not work, the last line of what
-    went wrong, and ``then``, the next command.
+    StackError if it fails: ``task`` says what did not work, the last line of the
+    process says why, and ``then`` is the next command.
     """
     done = subprocess.run(
         [sys.executable, "-P", "-m", f"lab.oracle.{module}", *words],

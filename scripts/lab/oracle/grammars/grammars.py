@@ -1,11 +1,11 @@
 """Two grammars of Oracle's SQL that know nothing of each other.
 
 "oceanbase" is the grammar of OceanBase's Oracle mode, "antlr" the PL/SQL grammar of
-the ANTLR project. Both are strict, and both know the syntax up to 21c: an INSERT
-whose SELECT has no FROM, which Django makes for 23ai, is nothing to them.
+the ANTLR project. Both are strict, and both know the syntax up to 21c: they reject an
+INSERT whose SELECT has no FROM, which Django makes for 23ai.
 
 They come from npm, at the versions of package-lock.json, once, into the user's
-cache folder. Nothing of the packages is run at that.
+cache folder. npm runs no script of the packages.
 """
 
 import hashlib
@@ -14,41 +14,23 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from common.errors import StackError
 from common.progress import step
 from common.project import user_cache
 from databases.family import Unavailable
-from lab.oracle import checks, mutants
+from lab.oracle import mutants
 
 HERE = Path(__file__).parent
 FILES = ("package.json", "package-lock.json")
 AGAIN = "./scripts/stack oracle"
-# Without a network it would try three times, for over a minute.
+# Without a network npm would try three times, for over a minute.
 NPM = ("--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1")
 INSTALL_NODE = "install Node.js 18 or newer with npm (Debian: apt-get install npm)"
 
 type Verdicts = Mapping[str, Mapping[str, str | None]]
-
-
-@dataclass(frozen=True)
-class Report:
-    """``accepted`` and ``newer`` (the syntax of 23ai) count different statements."""
-
-    accepted: int = 0
-    newer: int = 0
-    mutants: int = 0
-    findings: Sequence[str] = field(default_factory=tuple)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.accepted} statements accepted by both grammars,"
-            f" {self.newer} in the syntax of 23ai rejected by both,"
-            f" {self.mutants} mutants planted, {len(self.findings)} findings"
-        )
 
 
 def program(name: str) -> str:
@@ -59,7 +41,7 @@ def program(name: str) -> str:
 
 
 def installed() -> Path:
-    """Return the folder of the grammars' packages, installing them if need be.
+    """Return the folder of the grammars' packages; install them if need be.
 
     Unavailable without Node.js, or if the packages cannot be downloaded.
     """
@@ -67,7 +49,7 @@ def installed() -> Path:
     folder = user_cache() / "oracle-grammars" / hashlib.sha256(pinned).hexdigest()[:16]
     if folder.is_dir():
         return folder
-    npm = program("npm")
+    command = [program("npm"), "ci", *NPM]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
         fresh = Path(work) / "packages"
@@ -76,11 +58,7 @@ def installed() -> Path:
             shutil.copy(HERE / name, fresh)
         with step("installing two grammars of Oracle's SQL"):
             done = subprocess.run(
-                [npm, "ci", *NPM],
-                cwd=fresh,
-                capture_output=True,
-                text=True,
-                check=False,
+                command, cwd=fresh, capture_output=True, text=True, check=False
             )
         if done.returncode:
             said = [line for line in done.stderr.splitlines() if "error" in line]
@@ -117,50 +95,46 @@ def verdicts(statements: Mapping[str, str]) -> Verdicts:
 
 def is_newer(sql: str) -> bool:
     """Whether this is an INSERT with a SELECT without FROM, the syntax of 23ai."""
-    words = [token.text for token in checks.tokens(sql)]
-    return words[0] == "INSERT" and "SELECT" in words and "DUAL" not in words
+    return sql.startswith("INSERT ") and " SELECT " in sql and " FROM DUAL" not in sql
 
 
-def judged(name: str, sql: str, verdict: Mapping[str, str | None]) -> list[str]:
-    """Return a line for each grammar that does not say what it must say."""
-    if is_newer(sql):
-        return [
-            f"{grammar} accepts the syntax of 23ai, so stop excepting it: {name}: {sql}"
-            for grammar, problem in verdict.items()
-            if not problem
-        ]
-    return [
-        f"{grammar} rejects {name}: {problem}: {sql}"
-        for grammar, problem in verdict.items()
-        if problem
-    ]
+def judged(name: str, sql: str, verdict: Mapping[str, str | None]) -> Iterator[str]:
+    """Yield a line for each grammar that does not say what it must say."""
+    for grammar, problem in verdict.items():
+        if is_newer(sql) and not problem:
+            yield (
+                f"{grammar} accepts the syntax of 23ai, so stop excepting it:"
+                f" {name}: {sql}"
+            )
+        elif problem and not is_newer(sql):
+            yield f"{grammar} rejects {name}: {problem}: {sql}"
 
 
-def check(statements: dict[str, str], good: str) -> Report:
+def check(statements: dict[str, str], good: str) -> tuple[str, list[str]]:
     """Ask both grammars about the statements and the mutants of a good MERGE.
 
-    Unavailable if the grammars cannot be had.
+    Return what they did in words, and the findings. Unavailable if the grammars cannot
+    be installed.
     """
     # The versions of Oracle share most of the statements.
     names = {sql: name for name, sql in reversed(statements.items())}
-    asked = {name: sql for sql, name in names.items()}
     planted = mutants.planted(good)
-    said = verdicts(asked | planted)
+    said = verdicts({name: sql for sql, name in names.items()} | planted)
     caught = {
         name: [grammar for grammar, problem in said[name].items() if problem]
         for name in planted
     }
-    newer = sum(map(is_newer, asked.values()))
-    return Report(
-        accepted=len(asked) - newer,
-        newer=newer,
-        mutants=len(planted),
-        findings=[
-            *(
-                line
-                for name, sql in asked.items()
-                for line in judged(name, sql, said[name])
-            ),
-            *mutants.missed(planted, mutants.GRAMMARS, caught),
-        ],
-    )
+    findings = [
+        *(
+            line
+            for sql, name in names.items()
+            for line in judged(name, sql, said[name])
+        ),
+        *mutants.missed(planted, mutants.GRAMMARS, caught),
+    ]
+    newer = sum(map(is_newer, names))
+    return (
+        f"{len(names) - newer} statements accepted by both grammars,"
+        f" {newer} in the syntax of 23ai rejected by both,"
+        f" {len(planted)} mutants planted, {len(findings)} findings"
+    ), findings

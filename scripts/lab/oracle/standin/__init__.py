@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 from databases.standins import VERSION, VERSION_23, reported
 
 if TYPE_CHECKING:
-    from lab.oracle.standin.connection import Connection
-    from lab.oracle.standin.engine import Engine
+    from lab.oracle.standin.connection import Connection, Engine
 
 __all__ = ["VERSION", "VERSION_23", "engine_of", "install", "reported"]
 

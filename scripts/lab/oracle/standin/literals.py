@@ -2,14 +2,13 @@
 
 import datetime
 import decimal
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from lab.oracle.standin.connection import Lob
 from lab.oracle.standin.errors import driver_error
-from lab.oracle.standin.lob import Lob
 
 
-@dataclass(frozen=True)
-class Forms:
+class Forms(NamedTuple):
     """What engines write differently; ``{}`` is the value.
 
     Hexadecimal digits in ``raw`` and ``blob``, a text literal in ``clob``, and in
@@ -23,49 +22,37 @@ class Forms:
 
 
 def literal(value: object, forms: Forms) -> str:
-    """The value in SQL; oracledb.NotSupportedError where Oracle's driver raises it."""
+    """Write a value in SQL; oracledb.NotSupportedError where the driver raises it."""
     match value:
-        case None | "":
+        case None | "" | b"":
             return "NULL"  # To Oracle an empty text is one.
         case bool():
             return "TRUE" if value else "FALSE"
-        case int():
-            return _signed(str(int(value)))
-        case float():
-            return _signed(repr(float(value)))
-        case decimal.Decimal():
-            return _signed(format(value, "f"))
+        case int() | float() | decimal.Decimal():
+            if isinstance(value, decimal.Decimal):
+                number = format(value, "f")
+            else:
+                number = repr(float(value) if isinstance(value, float) else int(value))
+            # Two minus signs in a row would begin a comment.
+            return f"({number})" if number.startswith("-") else number
         case datetime.datetime():
             return f"TIMESTAMP '{value.replace(tzinfo=None).isoformat(' ')}'"
         case datetime.date():
             return f"DATE '{value.isoformat()}'"
         case datetime.timedelta():
-            return _interval(value, forms)
+            sign = "-" if value < datetime.timedelta(0) else ""
+            minutes, seconds = divmod(abs(value).seconds, 60)
+            hours, minutes = divmod(minutes, 60)
+            fraction = abs(value).microseconds
+            time = f"{hours:02}:{minutes:02}:{seconds:02}.{fraction:06}"
+            return forms.interval.format(sign=sign, days=abs(value).days, time=time)
         case str():
-            return _text(value)
+            return "'" + value.replace("'", "''") + "'"
         case bytes() | bytearray() | memoryview():
             return forms.raw.format(bytes(value).hex()) if len(value) else "NULL"
-        case Lob():
-            content = value.read()
-            if isinstance(content, bytes):
-                return forms.blob.format(content.hex())
-            return forms.clob.format(_text(content))
+        case Lob(content=bytes() as content):
+            return forms.blob.format(content.hex())
+        case Lob(content=str() as content):
+            return forms.clob.format("'" + content.replace("'", "''") + "'")
     kind = type(value).__name__
-    raise driver_error(0, f'DPY-3002: Python value of type "{kind}" is not supported')
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _signed(number: str) -> str:
-    # Two minus signs in a row would begin a comment.
-    return f"({number})" if number.startswith("-") else number
-
-
-def _interval(value: datetime.timedelta, forms: Forms) -> str:
-    sign, length = ("-", -value) if value < datetime.timedelta(0) else ("", value)
-    minutes, seconds = divmod(length.seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    time = f"{hours:02}:{minutes:02}:{seconds:02}.{length.microseconds:06}"
-    return forms.interval.format(sign=sign, days=length.days, time=time)
+    raise driver_error(f'DPY-3002: Python value of type "{kind}" is not supported')

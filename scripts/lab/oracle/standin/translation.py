@@ -1,168 +1,97 @@
-"""Oracle's SQL made another engine's, by rules that are data."""
+"""Oracle's SQL made another engine's, by rules that are data.
+
+A rule is a pattern and its replacement, as for re.sub(). It sees a statement whose
+text literals are masked.
+"""
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
-from lab.oracle.standin.scan import argument_end, mask, outer_where, unmask
+from lab.oracle.sql import ARGUMENT, mask, unmask
 
-
-class Rule(ABC):
-    """A change to a statement whose text literals are masked."""
-
-    @abstractmethod
-    def apply(self, sql: str) -> str:
-        """The statement with everything changed that the rule means."""
+type Rule = tuple[str, str | Callable[[re.Match[str]], str]]
+type Whole = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Replace(Rule):
-    """Put ``by`` in the place of what a regular expression matches."""
+class Dialect(NamedTuple):
+    """How an engine differs from Oracle.
 
-    pattern: str
-    by: str
-    reason: str
-
-    def apply(self, sql: str) -> str:
-        return re.sub(self.pattern, self.by, sql, flags=re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Call(Rule):
-    """Write calls of a function with one argument in another form.
-
-    >>> Call("TO_X", "CAST({} AS X)", "").apply("TO_X(f(:a, 1)), TO_X(:a, :b)")
-    'CAST(f(:a, 1) AS X), TO_X(:a, :b)'
-    """
-
-    name: str
-    form: str
-    reason: str
-
-    def apply(self, sql: str) -> str:
-        found = re.compile(rf"\b{re.escape(self.name)}(?=\()")
-        done = 0
-        parts = []
-        for call in found.finditer(sql):
-            if call.start() < done:
-                continue
-            end = argument_end(sql, call.end())
-            if end < 0:
-                continue
-            argument = self.apply(sql[call.end() + 1 : end])
-            parts += [sql[done : call.start()], self.form.format(argument)]
-            done = end + 1
-        return "".join([*parts, sql[done:]])
-
-
-@dataclass(frozen=True)
-class Rewrite(Rule):
-    """A change that takes a function."""
-
-    function: Callable[[str], str]
-    reason: str
-
-    def apply(self, sql: str) -> str:
-        return self.function(sql)
-
-
-@dataclass(frozen=True)
-class Whole:
-    """Statements in the place of a whole one; none: there is nothing to do.
-
-    They are templates of ``re.Match.expand``.
-    """
-
-    pattern: str
-    into: tuple[str, ...]
-    reason: str
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How an engine differs from Oracle. The first rule for whole statements that
-    matches is taken, then all the others in turn.
+    The first of ``wholes`` whose pattern matches has the statements in the place of a
+    whole one; none, if there is nothing to do. Then all ``rules`` apply in turn.
     """
 
     wholes: tuple[Whole, ...]
     rules: tuple[Rule, ...]
 
 
+def call(name: str, form: str) -> Rule:
+    """Return the rule that writes calls with one argument in another form.
+
+    >>> re.sub(*call("TO_X", "CAST({} AS X)"), "TO_X(f(:a, 1)), TO_X(:a, :b)")
+    'CAST(f(:a, 1) AS X), TO_X(:a, :b)'
+    """
+    return rf"\b{re.escape(name)}\(({ARGUMENT})\)", form.format(r"\1")
+
+
+def conversions(**types: str) -> list[Rule]:
+    """Return the rules that write conversions of one argument as CAST."""
+    return [call(name, f"CAST({{}} AS {kind})") for name, kind in types.items()]
+
+
+NOTHING_TO_DO: tuple[Whole, ...] = (
+    # Formats and zone of dates and times: they travel as typed values here.
+    (r"ALTER SESSION SET (?:NLS_|TIME_ZONE)",),
+    # Drops the sequence of an old AutoField: identity columns have none.
+    (r"DECLARE\s+i INTEGER;\s+BEGIN\s+SELECT COUNT\(1\) INTO i FROM USER_SEQUENCES",),
+    # Foreign keys around a TRUNCATE: the engine's rule for that has them.
+    (r"ALTER TABLE \S+ (?:DISABLE|ENABLE) CONSTRAINT ",),
+)
+BOTH: tuple[Rule, ...] = (
+    # The engines compare texts of any length.
+    call("DBMS_LOB.SUBSTR", "({})"),
+    # To compare with ANY of a list is Oracle's own.
+    (r" = ANY\((?!SELECT\b)", " IN ("),
+    # The engines' LIKE is by character.
+    (r"\bLIKEC\b", "LIKE"),
+)
+# Django's PL/SQL block that moves an identity past the values in its column.
+RESET = (
+    r"DECLARE\s+table_value integer;.+"
+    r"SELECT NVL\(MAX\((?P<column>\S+)\), 0\) INTO table_value FROM (?P<table>\S+);"
+)
+
+
 @lru_cache(maxsize=200)
 def translate(sql: str, dialect: Dialect) -> tuple[str, ...]:
-    """The statements that do what one of Oracle does; binds stay as they are."""
+    """Return the statements that do what one of Oracle does; binds stay as they are."""
     masked, texts = mask(sql.strip())
     statements = [masked]
-    for whole in dialect.wholes:
-        if found := re.match(whole.pattern, masked, re.DOTALL):
-            statements = [found.expand(template) for template in whole.into]
+    for pattern, *into in dialect.wholes:
+        if found := re.match(pattern, masked, re.DOTALL):
+            statements = [found.expand(template) for template in into]
             break
-    return tuple(
-        unmask(_changed(statement, dialect.rules), texts) for statement in statements
-    )
+    return tuple(unmask(_changed(each, dialect.rules), texts) for each in statements)
 
 
 def _changed(sql: str, rules: tuple[Rule, ...]) -> str:
-    for rule in rules:
-        sql = rule.apply(sql)
+    for pattern, replacement in rules:
+        before = None
+        while sql != before:  # Calls may be nested.
+            before, sql = sql, re.sub(pattern, replacement, sql, flags=re.DOTALL)
     return sql
 
 
-_RETURNING = re.compile(
-    r"(?P<statement>.+) RETURNING (?P<columns>.+) INTO (?P<binds>:\w+(?:, :\w+)*)",
-    re.DOTALL,
-)
-
-
-@dataclass(frozen=True)
-class Returning:
-    """A statement without its RETURNING ... INTO, and what that named."""
-
-    statement: str
-    columns: str
-    binds: tuple[str, ...]
-
-
-def split_returning(sql: str) -> Returning | None:
-    """Take RETURNING ... INTO off; None if there is none.
+def split_returning(sql: str) -> tuple[str, str, list[str]]:
+    """Take RETURNING ... INTO off; return its columns and binds, if there is one.
 
     >>> split_returning('INSERT INTO T VALUES (:a) RETURNING T."ID" INTO :b')
-    Returning(statement='INSERT INTO T VALUES (:a)', columns='T."ID"', binds=('b',))
+    ('INSERT INTO T VALUES (:a)', 'T."ID"', ['b'])
     """
     masked, texts = mask(sql)
-    found = _RETURNING.fullmatch(masked)
-    if found is None:
-        return None
-    names = tuple(name.strip(" :") for name in found["binds"].split(","))
-    return Returning(unmask(found["statement"], texts), found["columns"], names)
-
-
-_MATCHED = re.compile(
-    r"WHEN MATCHED THEN UPDATE SET (?P<update>.+?)(?P<rest> WHEN NOT MATCHED THEN|$)",
-    re.DOTALL,
-)
-
-
-def condition_first(sql: str) -> str:
-    """Move the condition of a MERGE's update to where standard SQL has it.
-
-    >>> condition_first("MERGE … WHEN MATCHED THEN UPDATE SET A = 1 WHERE B < 2")
-    'MERGE … WHEN MATCHED AND B < 2 THEN UPDATE SET A = 1'
-    """
-    if not sql.startswith("MERGE "):
-        return sql
-
-    def moved(found: re.Match[str]) -> str:
-        update = found["update"]
-        at = outer_where(update)
-        if at < 0:
-            return found[0]
-        condition = update[at:].removeprefix("WHERE").strip()
-        return (
-            f"WHEN MATCHED AND {condition} THEN UPDATE SET {update[:at].strip()}"
-            f"{found['rest']}"
-        )
-
-    return _MATCHED.sub(moved, sql)
+    pattern = r"(.+) RETURNING (.+) INTO (:\w+(?:, :\w+)*)"
+    if found := re.fullmatch(pattern, masked, re.DOTALL):
+        statement, columns, binds = found.groups()
+        return unmask(statement, texts), columns, re.findall(r"\w+", binds)
+    return sql, "", []
