@@ -1,141 +1,159 @@
-"""From the JSON of a scenario to the values that are given to Django.
+"""The values of scenarios, as Python source that a worker evaluates (see words.py)."""
 
-What JSON has stands for itself; a dictionary {"$": name, …} for the rest.
+import ast
+from dataclasses import dataclass
+
+
+def texts(source: str) -> list[str]:
+    """Return the source of each of some expressions.
+
+    >>> texts("1, F('n') + 1")
+    ['1', "F('n') + 1"]
+    """
+    parsed = ast.parse(f"[{source}]".strip(), mode="eval").body
+    assert isinstance(parsed, ast.List)
+    return [ast.unparse(each) for each in parsed.elts]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The values of one kind of field, each attribute a list of expressions.
+
+    ``good`` values can be stored, ``odd`` ones perhaps not, and no row has a ``fresh``
+    one. ``forms`` are what means a row's VALUE, or nearly means it.
+    """
+
+    good: str = ""
+    odd: str = ""
+    fresh: str = ""
+    forms: str = ""
+
+
+CHAR = Kind(
+    "'x', 'b', 'new', '', safe('s'), Colour.A",
+    "'x' * 60, 'n\\0ul', 5, F('slug'), Upper('slug')",
+    "'new', 'x', 'x' * 8, 'x' * 21, 'A', 'new  ', 5",
+    "VALUE.upper(), VALUE + ' ', safe(VALUE), lazy(VALUE)",
+)
+INTEGER_FORMS = "str(VALUE), float(VALUE), f' {VALUE} ', VALUE + 0.5"
+# The class of a field, or the nearest of its bases that is here → its values.
+KINDS = {
+    "CharField": CHAR,
+    "TextField": CHAR,
+    "IntegerField": Kind(
+        "9, 0, 1, 5, -3, '4', True, F('n') + 1",
+        "'bad', 2**70, -(2**70), 2**40, 1.5, '', F('slug'),"
+        "Case(When(n__gte=4, then=Value(1)), default=0)",
+        "77, '78', 5",
+        INTEGER_FORMS,
+    ),
+    "BigIntegerField": Kind(
+        "9, 2**40, -(2**40)", "2**70, 'bad'", "77, '78'", INTEGER_FORMS
+    ),
+    "BooleanField": Kind("True, False", "'bad', 2, None", "True, False"),
+    "DecimalField": Kind(
+        "Decimal('9.50'), Decimal('1.24'), Decimal('9.505'), Decimal('3'),"
+        "F('amount') + 1",
+        "Decimal('NaN'), Decimal('1e12'), F('amount') + 10**12, F('ratio'), 'bad', 1.1",
+        "Decimal('9.50'), Decimal('1.234'), Decimal('1.236'), '9'",
+        "str(VALUE), float(VALUE), Decimal(f'{VALUE}4'), f'{VALUE}0'",
+    ),
+    "FloatField": Kind(
+        "0.25, 1, 1e300", "float('nan'), float('inf'), 'bad'", "0.25, 0.1 + 0.2"
+    ),
+    "DurationField": Kind(
+        "timedelta(seconds=60), timedelta(seconds=90.5)",
+        "'bad', 5, timedelta(seconds=10**10), F('span') + timedelta(seconds=86_399_999_999_999)",
+        "timedelta(seconds=60)",
+    ),
+    "DateField": Kind(
+        "date(2026, 2, 3), '2026-02-04'",
+        "'bad', '2026-02-31', Value('2026-02-31'), F('seen'), 5,"
+        "F('day') + timedelta(seconds=10**12), datetime(2026, 2, 3, 4, 5, 6)",
+        "date(2026, 2, 3)",
+    ),
+    "TimeField": Kind("time(1, 2, 3), '01:02'", "'bad', 5", "time(1, 2, 3)"),
+    "DateTimeField": Kind(
+        "datetime(2026, 2, 3, 4, 5, 6)",
+        "'bad', date(2026, 2, 3), datetime(2026, 2, 3, 4, 5, 6, tzinfo=timezone.utc)",
+        "datetime(2026, 2, 3, 4, 5, 6)",
+    ),
+    "UUIDField": Kind(
+        "UUID(int=77), '77'.zfill(32)",
+        "'bad', 5",
+        "UUID(int=77), '77'.zfill(32)",
+        "VALUE.hex",
+    ),
+    "JSONField": Kind(
+        "{'b': [1, None]}, 5, 'text', True, [1, 2]",
+        "b'x', Value(5), F('n')",
+        "{'b': 1}, 5",
+    ),
+    "FileField": Kind("'two.txt', file('three.txt'), ''", "5, b'x'"),
+    "ContentType": Kind("type_of(Plain), type_of(Owner)", "99, 'bad'", "type_of(Item)"),
+    "property": Kind("5, 6", "'bad', None"),
+    "CompositePrimaryKey": Kind(fresh="[7, 8], (1, 3)"),
+}
+# Odd defaults of every kind of field.
+ANYWHERE = """
+    None, call(5), call('called'), call(5, 'raise'), call(5, 'IntegrityError'),
+    call(5, 'commit'), call(5, 'query'), int, str, row(Owner, 1), row(Plain, 2),
+    new(Owner), Value(5), Value('bad'), lazy('lazy'), lazy(5), Count('id'),
+    subquery('slug'), subquery('n'), queryset(Owner), b'x', {'a': 1}, [1, 2],
+    F('nothing'), F('owner__n'), F('pk')
+"""
+# Values of a lookup that seldom find a row.
+NOWHERE = """
+    None, 'bad', 2**70, '', F('n'), F('slug'), call('a'), Value('a'), lazy('a'),
+    row(Owner, 1), row(Plain, 1), row(Owner, 99), new(Owner), queryset(Owner),
+    subquery('slug'), {'a': 1}, [1], (1, 1), b'a'
 """
 
-import datetime
-import decimal
-import uuid
-from collections.abc import Callable, Mapping
-from typing import Any
-
-from django.apps import apps
-from django.contrib.contenttypes.models import ContentType
-from django.core.files.base import ContentFile
-from django.db import IntegrityError, models, transaction
-from django.db.models import Case, Count, F, Subquery, Value, When
-from django.db.models.functions import Upper
-from django.utils.functional import SimpleLazyObject
-from django.utils.safestring import mark_safe
-
-from lab.fuzz.events import note
-from lab.fuzz.models import Plain, in_transaction
-
-
-class Colour(models.TextChoices):
-    A = "a"
-    RED = "red"
-
-
-def model_named(name: str) -> Any:
-    return apps.get_model("fuzz", name)
-
-
-class Call:
-    """A callable for defaults that notes when it is called, and what it sees."""
-
-    def __init__(self, builder: "Builder", spec: Mapping[str, Any]) -> None:
-        self._builder = builder
-        self._spec = spec
-
-    def __repr__(self) -> str:
-        return f"<call {self._spec['name']}>"
-
-    def __call__(self) -> Any:
-        name, do = self._spec["name"], self._spec.get("do")
-        note("call", name, in_transaction())
-        if do == "raise":
-            raise ValueError(f"raised by {name}")
-        if do == "IntegrityError":
-            raise IntegrityError(f"raised by {name}")
-        rows = self._builder.model._base_manager
-        if do == "commit":
-            transaction.on_commit(
-                lambda: note("committed", name, rows.count(), "rows", in_transaction())
-            )
-        if do == "query":
-            note("call", name, "sees", rows.count(), "rows")
-        if do == "insert":
-            rows.bulk_create(
-                [self._builder.model(**self._builder.named(self._spec["with"]))]
-            )
-        return self._builder.value(self._spec.get("of"))
-
-
-class Builder:
-    """Makes the values of one scenario; keeps the instances among them."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        self.instances: list[Any] = []
-
-    def named(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: self.value(each) for name, each in given.items()}
-
-    def value(self, given: Any) -> Any:
-        if isinstance(given, list):
-            return [self.value(each) for each in given]
-        if isinstance(given, dict):
-            return MAKERS[given["$"]](self, given)
-        return given
-
-    def instance(self, spec: Mapping[str, Any]) -> Any:
-        """Return a row as instance, one that is not saved, or one that is gone."""
-        model = model_named(spec["of"])
-        if "at" in spec:
-            found = model._base_manager.using(spec.get("using", "default"))
-            made = found.filter(pk=spec["at"]).first() or model(pk=spec["at"])
-            made._state.adding = False
-            made._state.db = spec.get("using", "default")
-        else:
-            made = model(**self.named(spec.get("with", {})))
-        self.instances.append(made)
-        return made
-
-
-def _expression(builder: Builder, spec: Mapping[str, Any]) -> Any:
-    found = F(spec["of"])
-    return found + builder.value(spec["plus"]) if "plus" in spec else found
-
-
-def _lazy(builder: Builder, spec: Mapping[str, Any]) -> Any:
-    def evaluate() -> Any:
-        note("evaluated")
-        return builder.value(spec["of"])
-
-    return SimpleLazyObject(evaluate)
-
-
-type Maker = Callable[[Builder, Mapping[str, Any]], Any]
-
-MAKERS: Mapping[str, Maker] = {
-    "uuid": lambda _, spec: uuid.UUID(int=spec["of"]),
-    "decimal": lambda _, spec: decimal.Decimal(spec["of"]),
-    "float": lambda _, spec: float(spec["of"]),
-    "date": lambda _, spec: datetime.date.fromisoformat(spec["of"]),
-    "time": lambda _, spec: datetime.time.fromisoformat(spec["of"]),
-    "datetime": lambda _, spec: datetime.datetime.fromisoformat(spec["of"]),
-    "duration": lambda _, spec: datetime.timedelta(seconds=spec["of"]),
-    "bytes": lambda _, spec: spec["of"].encode(),
-    "json": lambda _, spec: spec["of"],
-    "tuple": lambda builder, spec: tuple(builder.value(spec["of"])),
-    "generator": lambda builder, spec: (builder.value(each) for each in spec["of"]),
-    "lazy": _lazy,
-    "safe": lambda _, spec: mark_safe(spec["of"]),
-    "choice": lambda _, spec: Colour(spec["of"]),
-    "class": lambda _, spec: {"int": int, "str": str, "dict": dict}[spec["of"]],
-    "file": lambda _, spec: ContentFile(b"content", spec["of"]),
-    "call": Call,
-    "row": lambda builder, spec: builder.instance(spec),
-    "new": lambda builder, spec: builder.instance(spec),
-    "type": lambda _, spec: ContentType.objects.get_for_model(model_named(spec["of"])),
-    "queryset": lambda _, spec: model_named(spec["of"])._base_manager.filter(pk__lt=2),
-    "f": _expression,
-    "value": lambda builder, spec: Value(builder.value(spec["of"])),
-    "upper": lambda _, spec: Upper(spec["of"]),
-    "case": lambda _, spec: Case(When(n__gte=spec["of"], then=Value(1)), default=0),
-    "count": lambda _, spec: Count(spec["of"]),
-    "subquery": lambda _, spec: Subquery(
-        Plain.objects.filter(slug="b").values(spec["of"])[:1]
-    ),
+# The patched Django has its own path for most of these.
+TAME_STEPS = """
+    qs.filter(n__gte=0), qs.filter(n__lt=5), qs.filter(n=4), qs.filter(pk=1),
+    qs.exclude(n=1), qs.filter(Q(n=1) | Q(n=4)), qs.order_by('-n'), qs.reverse(),
+    qs.using('default'), qs.using('other'), qs.select_for_update(), qs.none(),
+    qs.fetch_mode(FETCH_PEERS), qs.fetch_mode(FETCH_RAISE), evaluated(qs)
+"""
+WILD_STEPS = """
+    qs.only('n'), qs.only('pk'), qs.defer('n'), qs.select_related(),
+    qs.select_related('owner'), qs.prefetch_related('notes'),
+    qs.annotate(more=F('n') + 1), qs.annotate(many=Count('pk')),
+    qs.alias(more=F('n') + 1), qs.all()[0:1], qs.all()[1:2], qs.distinct(),
+    qs.distinct('n'), qs.select_for_update(nowait=True),
+    qs.select_for_update(skip_locked=True), qs.select_for_update(of=['self']),
+    qs.values(), qs.values('n'), qs.values_list('n'), qs.union(qs.all()),
+    qs.intersection(qs.all()), qs.extra(select={'more': 'n + 1'}),
+    qs.extra(where=['n >= 4']), qs.extra(where=['n >= 4 OR n = 1']),
+    qs.extra(tables=['fuzz_owner']), qs.filter(owner__n=1), qs.filter(slug='a'),
+    qs.exclude(slug='a'), qs.exclude(tag='x'), qs.filter(tag='a'),
+    qs.filter(nothing=1), qs.filter(Q(pk=1) | Q(pk=2)),
+    qs.filter(Q(tag='a') | Q(n__gte=0)), qs.filter(Q(slug='a') | Q(n__gte=0)),
+    qs.large(), explained(qs), uncloned(qs), own_query(qs), own_iterable(qs),
+"""
+# Methods of query sets and of models that a project overrides or patches.
+OVERRIDDEN = """
+    get get_or_create create filter select_for_update order_by using
+    _filter_or_exclude _filter_or_exclude_inplace _chain _clone _fetch_all _update
+    _extract_model_params __len__ __iter__ exclude count iterator
+""".split()
+PATCHED = """
+    save save_base _save_parents _save_table _do_update _do_insert
+    _prepare_related_fields_for_save _assign_returned_values _get_pk_val _set_pk_val
+    _is_pk_set __setattr__ full_clean
+""".split()
+SIGNALS = ("pre_save", "post_save", "pre_init", "post_init")
+AROUND = [
+    *(f"patch({name!r})" for name in PATCHED),
+    *(f"receiver({name!r}{all_})" for name in SIGNALS for all_ in ("", ", all=True")),
+    "routed()",
+]
+# Related managers, by the model that they manage.
+RELATED = {
+    "Item": ("row(Owner, {}).items", "row(Plain, {}).guests"),
+    "Ordered": ("row(Owner, {}).ordered_set",),
+    "Note": ("row(Owner, {}).notes",),
+    "Plain": ("row(Owner, {}).plains",),
+    "Owner": ("row(Plain, {}).owners",),
 }
