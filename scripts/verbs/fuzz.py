@@ -22,10 +22,10 @@ finds it; "all" tries one bug after another. If one is not found, the exit statu
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from common.errors import FINDINGS, OK, StackError
-from common.progress import say, step
+from common.errors import FINDINGS, OK
+from common.progress import say
 from lab.fuzz import check, plants
 from lab.options import Reader, write
 from patchstack import trees
@@ -69,15 +69,18 @@ def run(args: argparse.Namespace, project: "Project") -> int:
 
     def do(_: "Target", database: "Database") -> None:
         nonlocal good
-        if chosen:
-            good &= try_plants(chosen, database, *both, known, examples, seed)
-            return
-        with (
-            step(f"{database.target.name}: stock and patched"),
-            check.pair(*both, database.url) as pair,
+        name, family = database.target.name, database.target.family
+        say(f"{name}: stock and patched ...")
+        here = [plant for plant in chosen if plant.database in ("", family)]
+        for plant, report in plants.search(
+            here, *both, database.url, known, examples, seed
         ):
-            report = pair.check(known, examples, seed)
-        good &= shown(report, database.target.name, project)
+            if plant:
+                good &= report.difference is not None
+                print(f"{name}: {plant}: {found(report)}", flush=True)
+            else:
+                good &= report.difference is None
+                show(report, name, project)
 
     missing = on_each(targets, do)
     if not good:
@@ -86,34 +89,19 @@ def run(args: argparse.Namespace, project: "Project") -> int:
     return OK
 
 
-def shown(report: check.Report, name: str, project: "Project") -> bool:
-    """Print what was found on one database; return whether nothing differs."""
-    print(f"{name}: {report}")
+def found(report: check.Report) -> str:
+    """Say which call found a plant."""
     if report.difference is None:
-        return True
-    print(report.difference)
-    path = project.results / f"fuzz-{name}.json"
-    write(asdict(report.difference.scenario), path, project.root)
-    say(f"  again: ./scripts/stack fuzz --db {name} --replay {project.shown(path)}")
-    return False
+        return f"NOT FOUND; {report}"
+    scenario = str(report.difference.scenario).replace("\n", "\n  ")
+    return f"found after {report.paths.total():,}\n  {scenario}"
 
 
-def try_plants(
-    chosen: list[plants.Plant], database: "Database", *check_with: Any
-) -> bool:
-    """Print which of the bugs are found; return whether all are."""
-    name, all_found = database.target.name, True
-    here = [each for each in chosen if each.database in ("", database.target.family)]
-    stock, patched, *rest = check_with
-    for plant, report in plants.search(here, stock, patched, database.url, *rest):
-        if not plant and report.difference:
-            again = f"./scripts/stack fuzz --db {name}"
-            raise StackError(f"{name}: it differs without a plant", again, FINDINGS)
-        if report.difference:
-            total = f"{report.paths.total():,}"
-            scenario = str(report.difference.scenario).replace("\n", "\n  ")
-            print(f"{name}: {plant}: found after {total}\n  {scenario}", flush=True)
-        elif plant:
-            all_found = False
-            print(f"{name}: {plant}: NOT FOUND; {report}", flush=True)
-    return all_found
+def show(report: check.Report, name: str, project: "Project") -> None:
+    """Print what a run without a plant shows; write the call that differs."""
+    print(f"{name}: {report}")
+    if report.difference is not None:
+        print(report.difference)
+        path = project.results / f"fuzz-{name}.json"
+        write(asdict(report.difference.scenario), path, project.root)
+        say(f"  again: ./scripts/stack fuzz --db {name} --replay {project.shown(path)}")

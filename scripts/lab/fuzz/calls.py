@@ -4,7 +4,7 @@ An answer has what must be the same on every Django ("outcome"), and the first w
 each statement ("statements").
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from django.db.models import FileField, Model
 
 from lab.bench import worker
 from lab.fuzz import state
-from lab.fuzz.events import EVENTS, note, shown, start, without_addresses
+from lab.fuzz.events import EVENTS, NOW, note, shown, start, without_addresses
 from lab.fuzz.models import Kept, catalogue
 from lab.fuzz.words import NAMES, Words
 
@@ -27,8 +27,6 @@ type Data = dict[str, Any]
 class Scenarios(worker.Session):
     """Two databases with the tables of models.py, and scenarios run in them."""
 
-    clock: Any
-
     def prepare(self, name: str) -> Data:
         """Make the databases."""
         self._stack.enter_context(
@@ -37,7 +35,7 @@ class Scenarios(worker.Session):
         for alias in ALIASES:
             connections[alias].ensure_connection()
             state.make(alias)
-        self.clock.moment = datetime(2026, 6, 1, 12)
+        NOW[0] = datetime(2026, 6, 1, 12)
         self._states = {alias: state.State(alias) for alias in ALIASES}
         return {}
 
@@ -60,7 +58,7 @@ class Scenarios(worker.Session):
 class Call:
     """One call of a method, the transaction around it, and what came of it."""
 
-    def __init__(self, scenario: Mapping[str, Any]) -> None:
+    def __init__(self, scenario: Data) -> None:
         self._scenario = scenario
         self._words = Words(NAMES[scenario["model"]])
         self.outcome: Data = {}
@@ -71,7 +69,7 @@ class Call:
     def run(self) -> None:
         """Prepare, call and note what happens, in the scenario's transaction."""
         try:
-            TRANSACTIONS[self._scenario["transaction"]](self._call)
+            within(self._scenario["transaction"], self._call)
         except Exception as error:
             self.outcome["transaction raised"] = raised(error)
         connection = connections["default"]
@@ -169,50 +167,29 @@ def usable(connection: Any) -> list[Any]:
     return found
 
 
-type Inside = Callable[[], Exception | None]
-
-
-def _escape(call: Inside) -> None:
-    with transaction.atomic():
-        if failed := call():
-            raise failed
-
-
-def _nested(call: Inside) -> None:
-    with transaction.atomic():
-        try:
-            _escape(call)
-        except Exception as error:
-            note("left by", type(error).__name__)
-
-
-def _rollback(call: Inside) -> None:
-    with transaction.atomic():
+def within(kind: str, call: Callable[[], Exception | None]) -> None:
+    """Call in a transaction of that kind, or in none."""
+    if kind == "none":
         call()
-        transaction.set_rollback(True)
-
-
-def _off(call: Inside) -> None:
-    transaction.set_autocommit(False)
-    call()
-    transaction.commit()
-
-
-def _broken(call: Inside) -> None:
-    with transaction.atomic():
-        transaction.set_rollback(True)
+    elif kind == "off":
+        transaction.set_autocommit(False)
         call()
-
-
-TRANSACTIONS: Mapping[str, Callable[[Inside], object]] = {
-    "none": lambda call: call(),
-    "atomic": lambda call: transaction.atomic(call)(),
-    "escape": _escape,
-    "nested": _nested,
-    "rollback": _rollback,
-    "off": _off,
-    "broken": _broken,
-}
+        transaction.commit()
+    elif kind == "nested":
+        with transaction.atomic():
+            try:
+                within("escape", call)
+            except Exception as error:
+                note("left by", type(error).__name__)
+    else:
+        with transaction.atomic():
+            if kind == "broken":
+                transaction.set_rollback(True)
+            failed = call()
+            if kind == "rollback":
+                transaction.set_rollback(True)
+            if kind == "escape" and failed:
+                raise failed
 
 
 def raised(error: BaseException) -> list[str]:
@@ -230,21 +207,21 @@ def seen(instance: Any) -> Any:
         if isinstance(field, FileField) and field.attname in instance.__dict__:
             # A name becomes a FieldFile when it is read; it need not be read before.
             getattr(instance, field.attname)
-    attributes, instance_state = dict(instance.__dict__), instance._state
-    del attributes["_state"]
+    values, status = dict(instance.__dict__), instance._state
+    del values["_state"]
     return {
         "class": type(instance).__name__,
-        "attributes": {name: _attribute(each) for name, each in attributes.items()},
+        "attributes": {name: _attribute(each) for name, each in values.items()},
         "state": {
-            "adding": instance_state.adding,
-            "db": instance_state.db,
+            "adding": status.adding,
+            "db": status.db,
             "fields cache": {
                 name: [_attribute(cached), cached is not None and cached._state.db]
-                for name, cached in sorted(instance_state.fields_cache.items())
+                for name, cached in sorted(status.fields_cache.items())
             },
-            "fetch mode": type(instance_state.fetch_mode).__name__,
-            "peers": len(getattr(instance_state, "peers", ())),
-            "others": sorted(instance_state.__dict__.keys() - {"fields_cache"}),
+            "fetch mode": type(status.fetch_mode).__name__,
+            "peers": len(getattr(status, "peers", ())),
+            "others": sorted(status.__dict__.keys() - {"fields_cache"}),
         },
     }
 

@@ -22,7 +22,6 @@ CORPUS = Path(__file__).with_name("corpus.json")
 BATCH = 50
 TURN = 2_000  # scenarios between two lines for the person who waits
 DML = ("SELECT", "INSERT", "UPDATE", "DELETE")
-NATIVE = ("native hit", "native miss", "native conflict", "native, then stock's")
 OTHERS = ("get_or_create", "lone insert", "not called")
 
 
@@ -68,12 +67,13 @@ class Report:
     def __str__(self) -> str:
         total = self.paths.total()
         calls = total - sum(self.paths[name] for name in OTHERS)
-        native = sum(self.paths[name] for name in NATIVE) / max(calls, 1)
+        native = sum(self.paths[name] for name in self.paths if "native" in name)
         parts = [f"{number:,} {name}" for name, number in self.paths.most_common()]
         return (
             f"{total:,} scenarios in {self.seconds:.0f} s"
             f" ({total / max(self.seconds, 0.001):.0f}/s);"
-            f" {native:.0%} of update_or_create() native: {', '.join(parts)}"
+            f" {native / max(calls, 1):.0%} of update_or_create() native:"
+            f" {', '.join(parts)}"
         )
 
 
@@ -81,20 +81,16 @@ def path(scenario: Scenario, patched: Answer) -> str:
     """Say from the statements which way the patched Django took."""
     if "not called" in patched.outcome:
         return "not called"
-    words = [each.split()[0] for each in patched.statements]
-    words = [word for word in words if word in DML]
     if scenario.method == "get_or_create":
         alone = "INSERT alone" in patched.statements
         return "lone insert" if alone else "get_or_create"
-    if not words:
-        return "no statement"
-    if words[0] != "UPDATE":
-        return "fallback"
-    if words == ["UPDATE"]:
-        return "native hit"
-    if words == ["UPDATE", "INSERT"]:
-        return "native miss"
-    return "native, then stock's" if "SELECT" in words else "native conflict"
+    words = [word for each in patched.statements if (word := each.split()[0]) in DML]
+    if words[:1] != ["UPDATE"]:
+        return "fallback" if words else "no statement"
+    short = {1: "native hit", 2: "native miss"}
+    if "SELECT" in words:
+        return "native, then stock's"
+    return short.get(len(words), "native conflict")
 
 
 def apart(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -152,14 +148,14 @@ class Pair:
 
     def __init__(self, stock: Worker, patched: Worker) -> None:
         self._workers = (stock, patched)
-        self._catalogue: Catalogue = stock.ask("catalogue")
+        self.catalogue: Catalogue = stock.ask("catalogue")
 
     def compare(
         self, asked: Iterable[Scenario]
     ) -> Iterator[tuple[Scenario, Answer, Answer]]:
         """Yield each scenario with the answers of stock and of patched."""
         for batch in batched(asked, BATCH):
-            if unknown := {each.model for each in batch} - self._catalogue.keys():
+            if unknown := {each.model for each in batch} - self.catalogue.keys():
                 raise StackError(f"there is no model {', '.join(sorted(unknown))}")
             data = [asdict(each) for each in batch]
             # Both work at the same time.
@@ -175,7 +171,7 @@ class Pair:
         That one is made as small as it can be. StackError if a worker fails.
         """
         report, began = Report(), time.monotonic()
-        asked = chain(known, islice(scenarios(self._catalogue, seed), examples))
+        asked = chain(known, islice(scenarios(self.catalogue, seed), examples))
         for number, (scenario, *both) in enumerate(self.compare(asked), 1):
             report.paths[path(scenario, both[1])] += 1
             if found := difference(scenario, *both):

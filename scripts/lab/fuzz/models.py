@@ -2,12 +2,12 @@
 
 import json
 import tomllib
-import uuid
 from collections.abc import Callable, Mapping
 from functools import partial
 from operator import attrgetter  # noqa: F401
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.contrib.contenttypes.fields import (  # noqa: F401
     GenericForeignKey,
@@ -104,10 +104,10 @@ def serial() -> int:
     return number
 
 
-def numbered_uuid() -> uuid.UUID:
+def numbered_uuid() -> UUID:
     number = next_number()
     note("default uuid", number)
-    return uuid.UUID(int=0xD1FF << 64 | number)
+    return UUID(int=0xD1FF << 64 | number)
 
 
 # Django may know the callables that have no side effects by their module.

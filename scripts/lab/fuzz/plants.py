@@ -34,31 +34,16 @@ class Plant:
 
 def load() -> list[Plant]:
     data: dict[str, Any] = tomllib.loads(FILE.read_text("utf-8"))
-    only = data.pop("only")
-    function = "def {}(*args):\n    return False\n\n\ndef unused_{}("
-    return [
-        *(
-            Plant(name, UPSERT, f"def {name}(", function.format(name, name))
-            for name in data.pop("never")
-        ),
-        *(
-            Plant(name, UPSERT, f'raise Obstacle("{name}")', "pass")
-            for name in data.pop("unseen")
-        ),
-        *(
-            Plant(f"without {name}()", UPSERT, f'    "{name}",\n', "")
-            for name in data.pop("methods")
-        ),
-        *(
-            Plant(f"without query set's {name}", UPSERT, f"{text}\n", "False\n")
-            for name, text in data.pop("states").items()
-        ),
-        *(
-            Plant(name, file, old, new, only.get(name, ""))
-            for file, plants in data.items()
-            for name, (old, new) in plants.items()
-        ),
-    ]
+    found = []
+    for group in data.pop("groups"):
+        for name in group["names"].split():
+            texts = [
+                group[key].replace("NAME", name) for key in ("called", "old", "new")
+            ]
+            found.append(Plant(texts[0], UPSERT, *texts[1:]))
+    for file, plants in data.items():
+        found += [Plant(name, file, *texts) for name, texts in plants.items()]
+    return found
 
 
 PLANTS = load()
@@ -106,12 +91,15 @@ def search(
     examples: int,
     seed: int,
 ) -> Iterator[tuple[str, Report]]:
-    """Yield the name of each plant and the report with it; first "" without any."""
+    """Yield a report on the patched Django, named "", then one on each plant.
+
+    There are no others if the first one has a difference.
+    """
     with (
         TemporaryDirectory(prefix="plants-") as name,
         opened("stock", stock, url) as one,
     ):
-        copy = trees.copied(patched, Path(name))
+        copy = trees.copied(patched, Path(name)) if plants else patched
         for plant in (None, *plants):
             with (
                 planted(copy, plant) if plant else nullcontext(),
@@ -119,3 +107,5 @@ def search(
             ):
                 report = Pair(one, other).check(known, examples, seed)
             yield plant.name if plant else "", report
+            if not plant and report.difference:
+                return

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import Any
 
@@ -13,6 +13,7 @@ from lab.fuzz.values import (
     KINDS,
     NOWHERE,
     OVERRIDDEN,
+    PATCHED,
     RELATED,
     TAME_STEPS,
     WILD_STEPS,
@@ -31,7 +32,7 @@ class Scenario:
 
     Each of ``steps`` makes a query set of ``qs``, the one before; ``around`` is what
     other code did to the project, ``before`` are changes of rows and ``transaction`` is
-    one of calls.TRANSACTIONS. None as defaults: the argument is not given.
+    one that calls.within() knows. None as defaults: the argument is not given.
     """
 
     model: str = "Plain"
@@ -72,38 +73,32 @@ class Scenario:
 
 def smaller(scenario: Scenario) -> Iterator[Scenario]:
     """Yield what is one step simpler, the largest steps first."""
-    blank = Scenario()
-    parts = {each.name: getattr(scenario, each.name) for each in fields(scenario)}
+    blank, parts = asdict(Scenario()), asdict(scenario)
     for name, given in parts.items():
-        simplest = getattr(blank, name)
-        if given != simplest:
-            yield replace(scenario, **{name: simplest})
+        if given != blank[name]:
+            yield Scenario(**parts | {name: blank[name]})
     for name, given in parts.items():
+        less: list[Any] = []
         if isinstance(given, list):
-            for number in range(len(given)):
-                rest = given[:number] + given[number + 1 :]
-                yield replace(scenario, **{name: rest})
-        if isinstance(given, dict):
+            less = [given[:at] + given[at + 1 :] for at in range(len(given))]
+        elif isinstance(given, dict):
+            less = [{key: given[key] for key in given if key != out} for out in given]
             for key, text in given.items():
-                rest = {each: given[each] for each in given if each != key}
-                yield replace(scenario, **{name: rest})
-                for simple in SIMPLE[: SIMPLE.index(text) if text in SIMPLE else None]:
-                    yield replace(scenario, **{name: given | {key: simple}})
+                simpler = SIMPLE[: SIMPLE.index(text) if text in SIMPLE else None]
+                less += [given | {key: each} for each in simpler]
+        for each in less:
+            yield Scenario(**parts | {name: each})
 
 
 # How often each is drawn, next to the others.
-PLAIN_OR_WILD = {0: 6, 1: 5, 2: 1}
+WILD_PLACES = [0] * 6 + [1] * 5 + [2]
 # As many as there are things to try in each place.
-PLACES = {
-    **{"steps": 4, "around": 3, "model": 3, "defaults": 3},
-    **{"lookup": 2, "create": 1, "before": 1},
-}
-METHODS = {"update_or_create": 8, "get_or_create": 3, "aupdate_or_create": 1}
-TRANSACTIONS = {
-    **{"none": 6, "atomic": 4, "nested": 2, "escape": 2},
-    **{"off": 1, "rollback": 1, "broken": 1},
-}
-FAVOURITES = ("Plain", "Natural", "Stamps", "Item")
+PLACES = ["steps"] * 4 + ["around", "model", "defaults"] * 3
+PLACES += ["lookup", "lookup", "create", "before"]
+METHODS = ["update_or_create"] * 8 + ["get_or_create"] * 3 + ["aupdate_or_create"]
+TRANSACTIONS = ["none"] * 6 + ["atomic"] * 4 + ["nested", "escape"] * 2
+TRANSACTIONS += ["off", "rollback", "broken"]
+FAVOURITES = ["Plain", "Natural", "Stamps", "Item"]
 
 
 def scenarios(catalogue: Catalogue, seed: int) -> Iterator[Scenario]:
@@ -116,15 +111,9 @@ def scenarios(catalogue: Catalogue, seed: int) -> Iterator[Scenario]:
     tame = [name for name, model in catalogue.items() if model["tame"]]
     wild = [name for name, model in catalogue.items() if not model["tame"]]
     while True:
-        places = {
-            _weighted(random, PLACES) for _ in range(_weighted(random, PLAIN_OR_WILD))
-        }
-        model = random.choice(wild if "model" in places else [*FAVOURITES, *tame])
+        places = {*random.choices(PLACES, k=random.choice(WILD_PLACES))}
+        model = random.choice(wild if "model" in places else FAVOURITES + tame)
         yield Draw(random, catalogue, model).scenario(places)
-
-
-def _weighted(random: Random, weights: Mapping[Any, int]) -> Any:
-    return random.choices([*weights], [*weights.values()])[0]
 
 
 TEXTS = {
@@ -133,7 +122,8 @@ TEXTS = {
 }
 ANY_DEFAULT, ANY_LOOKUP = texts(ANYWHERE), texts(NOWHERE)
 TAME, WILD = texts(TAME_STEPS), texts(WILD_STEPS)
-WILD += [f"override(qs, {name!r})" for name in OVERRIDDEN]
+WILD += [f"override(qs, {name!r})" for name in OVERRIDDEN.split()]
+PROJECT = texts(AROUND) + [f"patch({name!r})" for name in PATCHED.split()]
 
 
 class Draw:
@@ -147,7 +137,7 @@ class Draw:
         self._kinds: Texts = self._entry["kinds"]
 
     def scenario(self, places: set[str]) -> Scenario:
-        method = _weighted(self._random, METHODS)
+        method = self._one(METHODS)
         key = self._one(self._entry["keys"])
         lookup = self._lookup(key)
         if "lookup" in places:
@@ -166,8 +156,8 @@ class Draw:
             lookup=lookup,
             defaults=self._defaults(key, odd="defaults" in places),
             create_defaults=create,
-            transaction=_weighted(self._random, TRANSACTIONS),
-            around=[self._one(AROUND)] if "around" in places else [],
+            transaction=self._one(TRANSACTIONS),
+            around=[self._one(PROJECT)] if "around" in places else [],
             before=[self._before()] if "before" in places else [],
         )
 
@@ -179,7 +169,8 @@ class Draw:
 
     def _lookup(self, key: Sequence[str]) -> Texts:
         """Return keyword arguments that find a row, or would if it were there."""
-        row, hit, found = self._one(self._entry["rows"]), not self._chance(4), {}
+        row, hit = self._one(self._entry["rows"]), not self._chance(4)
+        found: Texts = {}
         for name in key:
             kind = self._entry["pk"] if name == "pk" else self._kinds[name]
             if kind.startswith("fk:"):
@@ -206,10 +197,8 @@ class Draw:
         """Return a foreign key as an instance, as its value or under its other name."""
         model, rows = self._targets(name)
         pk, value = self._one([row for row in rows if row[1] == value] or rows)
-        form = _weighted(self._random, {"instance": 3, "attname": 2, "value": 1})
-        if form == "instance":
-            return {name: f"row({model}, {pk})"}
-        return {name if form == "value" else f"{name}_id": value}
+        instance, attname = {name: f"row({model}, {pk})"}, {f"{name}_id": value}
+        return self._one([*[instance] * 3, attname, attname, {name: value}])
 
     def _odd_lookup(self, lookup: Texts) -> Texts:
         first, value = next(iter(lookup.items()))
@@ -257,7 +246,7 @@ class Draw:
         kind = self._kinds[name]
         if kind.startswith("fk:"):
             name, kind = self._one((name, f"{name}_id")), "IntegerField"
-        value = self._one([*TEXTS["odd"][kind], *ANY_DEFAULT])
+        value = self._one(self._one((TEXTS["odd"][kind], ANY_DEFAULT)))
         return self._one(
             [
                 *[found | {name: value}] * 8,

@@ -10,7 +10,7 @@ def texts(source: str) -> list[str]:
     >>> texts("1, F('n') + 1")
     ['1', "F('n') + 1"]
     """
-    parsed = ast.parse(f"[{source}]".strip(), mode="eval").body
+    parsed = ast.parse(f"[{source}]", mode="eval").body
     assert isinstance(parsed, ast.List)
     return [ast.unparse(each) for each in parsed.elts]
 
@@ -35,78 +35,82 @@ CHAR = Kind(
     "'new', 'x', 'x' * 8, 'x' * 21, 'A', 'new  ', 5",
     "VALUE.upper(), VALUE + ' ', safe(VALUE), lazy(VALUE)",
 )
-INTEGER_FORMS = "str(VALUE), float(VALUE), f' {VALUE} ', VALUE + 0.5"
+INTEGER = Kind(
+    "9, 0, 1, 5, -3, '4', True, F('n') + 1",
+    """'bad', 2**70, -(2**70), 2**40, 1.5, '', F('slug'),
+    Case(When(n__gte=4, then=Value(1)), default=0)""",
+    "77, '78', 5",
+    "str(VALUE), float(VALUE), f' {VALUE} ', VALUE + 0.5",
+)
+DECIMAL = Kind(
+    """Decimal('9.50'), Decimal('1.24'), Decimal('9.505'), Decimal('3'),
+    F('amount') + 1""",
+    """Decimal('NaN'), Decimal('1e12'), F('amount') + 10**12, F('ratio'), 'bad', 1.1""",
+    "Decimal('9.50'), Decimal('1.234'), Decimal('1.236'), '9'",
+    "str(VALUE), float(VALUE), Decimal(f'{VALUE}4'), f'{VALUE}0'",
+)
+DATE = Kind(
+    "date(2026, 2, 3), '2026-02-04'",
+    """'bad', '2026-02-31', Value('2026-02-31'), F('seen'), 5,
+    F('day') + timedelta(seconds=10**12), datetime(2026, 2, 3, 4, 5, 6)""",
+    "date(2026, 2, 3)",
+)
+DATETIME = Kind(
+    "datetime(2026, 2, 3, 4, 5, 6)",
+    "'bad', date(2026, 2, 3), datetime(2026, 2, 3, 4, 5, 6, tzinfo=timezone.utc)",
+    "datetime(2026, 2, 3, 4, 5, 6)",
+)
+DURATION = Kind(
+    "timedelta(seconds=60), timedelta(seconds=90.5)",
+    "'bad', 5, timedelta(seconds=10**10), F('span') + timedelta.max",
+    "timedelta(seconds=60)",
+)
+JSON = Kind(
+    "{'b': [1, None]}, 5, 'text', True, [1, 2]",
+    "b'x', Value(5), F('n')",
+    "{'b': 1}, 5",
+)
+FLOAT = Kind("0.25, 1, 1e300", "float('nan'), float('inf'), 'bad'", "0.25, 0.1 + 0.2")
+UUID = "UUID(int=77), '77'.zfill(32)"
+FILES = "'two.txt', ContentFile(b'content', 'three.txt'), ''"
 # The class of a field, or the nearest of its bases that is here → its values.
 KINDS = {
-    "CharField": CHAR,
-    "TextField": CHAR,
-    "IntegerField": Kind(
-        "9, 0, 1, 5, -3, '4', True, F('n') + 1",
-        "'bad', 2**70, -(2**70), 2**40, 1.5, '', F('slug'),"
-        "Case(When(n__gte=4, then=Value(1)), default=0)",
-        "77, '78', 5",
-        INTEGER_FORMS,
-    ),
     "BigIntegerField": Kind(
-        "9, 2**40, -(2**40)", "2**70, 'bad'", "77, '78'", INTEGER_FORMS
+        "9, 2**40, -(2**40)", "2**70, 'bad'", "77, '78'", INTEGER.forms
     ),
     "BooleanField": Kind("True, False", "'bad', 2, None", "True, False"),
-    "DecimalField": Kind(
-        "Decimal('9.50'), Decimal('1.24'), Decimal('9.505'), Decimal('3'),"
-        "F('amount') + 1",
-        "Decimal('NaN'), Decimal('1e12'), F('amount') + 10**12, F('ratio'), 'bad', 1.1",
-        "Decimal('9.50'), Decimal('1.234'), Decimal('1.236'), '9'",
-        "str(VALUE), float(VALUE), Decimal(f'{VALUE}4'), f'{VALUE}0'",
-    ),
-    "FloatField": Kind(
-        "0.25, 1, 1e300", "float('nan'), float('inf'), 'bad'", "0.25, 0.1 + 0.2"
-    ),
-    "DurationField": Kind(
-        "timedelta(seconds=60), timedelta(seconds=90.5)",
-        "'bad', 5, timedelta(seconds=10**10), F('span') + timedelta(seconds=86_399_999_999_999)",
-        "timedelta(seconds=60)",
-    ),
-    "DateField": Kind(
-        "date(2026, 2, 3), '2026-02-04'",
-        "'bad', '2026-02-31', Value('2026-02-31'), F('seen'), 5,"
-        "F('day') + timedelta(seconds=10**12), datetime(2026, 2, 3, 4, 5, 6)",
-        "date(2026, 2, 3)",
-    ),
-    "TimeField": Kind("time(1, 2, 3), '01:02'", "'bad', 5", "time(1, 2, 3)"),
-    "DateTimeField": Kind(
-        "datetime(2026, 2, 3, 4, 5, 6)",
-        "'bad', date(2026, 2, 3), datetime(2026, 2, 3, 4, 5, 6, tzinfo=timezone.utc)",
-        "datetime(2026, 2, 3, 4, 5, 6)",
-    ),
-    "UUIDField": Kind(
-        "UUID(int=77), '77'.zfill(32)",
-        "'bad', 5",
-        "UUID(int=77), '77'.zfill(32)",
-        "VALUE.hex",
-    ),
-    "JSONField": Kind(
-        "{'b': [1, None]}, 5, 'text', True, [1, 2]",
-        "b'x', Value(5), F('n')",
-        "{'b': 1}, 5",
-    ),
-    "FileField": Kind("'two.txt', file('three.txt'), ''", "5, b'x'"),
-    "ContentType": Kind("type_of(Plain), type_of(Owner)", "99, 'bad'", "type_of(Item)"),
-    "property": Kind("5, 6", "'bad', None"),
+    "CharField": CHAR,
     "CompositePrimaryKey": Kind(fresh="[7, 8], (1, 3)"),
+    "ContentType": Kind("type_of(Plain), type_of(Owner)", "99, 'bad'", "type_of(Item)"),
+    "DateField": DATE,
+    "DateTimeField": DATETIME,
+    "DecimalField": DECIMAL,
+    "DurationField": DURATION,
+    "FileField": Kind(FILES, "5, b'x'"),
+    "FloatField": FLOAT,
+    "IntegerField": INTEGER,
+    "JSONField": JSON,
+    "TextField": CHAR,
+    "TimeField": Kind("time(1, 2, 3), '01:02'", "'bad', 5", "time(1, 2, 3)"),
+    "UUIDField": Kind(UUID, "'bad', 5", UUID, "VALUE.hex"),
+    "property": Kind("5, 6", "'bad', None"),
 }
 # Odd defaults of every kind of field.
 ANYWHERE = """
     None, call(5), call('called'), call(5, 'raise'), call(5, 'IntegrityError'),
     call(5, 'commit'), call(5, 'query'), int, str, row(Owner, 1), row(Plain, 2),
     new(Owner), Value(5), Value('bad'), lazy('lazy'), lazy(5), Count('id'),
-    subquery('slug'), subquery('n'), queryset(Owner), b'x', {'a': 1}, [1, 2],
-    F('nothing'), F('owner__n'), F('pk')
+    Subquery(Plain.objects.filter(slug='b').values('slug')[:1]),
+    Subquery(Plain.objects.filter(slug='b').values('n')[:1]),
+    Owner._base_manager.filter(pk__lt=2), b'x', {'a': 1}, [1, 2], F('nothing'),
+    F('owner__n'), F('pk')
 """
 # Values of a lookup that seldom find a row.
 NOWHERE = """
     None, 'bad', 2**70, '', F('n'), F('slug'), call('a'), Value('a'), lazy('a'),
-    row(Owner, 1), row(Plain, 1), row(Owner, 99), new(Owner), queryset(Owner),
-    subquery('slug'), {'a': 1}, [1], (1, 1), b'a'
+    row(Owner, 1), row(Plain, 1), row(Owner, 99), new(Owner), {'a': 1}, [1], (1, 1),
+    b'a', Owner._base_manager.filter(pk__lt=2),
+    Subquery(Plain.objects.filter(slug='b').values('slug')[:1])
 """
 
 # The patched Django has its own path for most of these.
@@ -130,30 +134,32 @@ WILD_STEPS = """
     qs.exclude(slug='a'), qs.exclude(tag='x'), qs.filter(tag='a'),
     qs.filter(nothing=1), qs.filter(Q(pk=1) | Q(pk=2)),
     qs.filter(Q(tag='a') | Q(n__gte=0)), qs.filter(Q(slug='a') | Q(n__gte=0)),
-    qs.large(), explained(qs), uncloned(qs), own_query(qs), own_iterable(qs),
+    qs.large(), explained(qs), qs.all()._disable_cloning(),
+    altered(qs, query=qs.query.chain(klass=NotedQuery)),
+    altered(qs, _iterable_class=NotedIterable)
 """
-# Methods of query sets and of models that a project overrides or patches.
+# Methods of query sets that a project overrides, and of models that it patches.
 OVERRIDDEN = """
     get get_or_create create filter select_for_update order_by using
     _filter_or_exclude _filter_or_exclude_inplace _chain _clone _fetch_all _update
     _extract_model_params __len__ __iter__ exclude count iterator
-""".split()
+"""
 PATCHED = """
     save save_base _save_parents _save_table _do_update _do_insert
     _prepare_related_fields_for_save _assign_returned_values _get_pk_val _set_pk_val
     _is_pk_set __setattr__ full_clean
-""".split()
-SIGNALS = ("pre_save", "post_save", "pre_init", "post_init")
-AROUND = [
-    *(f"patch({name!r})" for name in PATCHED),
-    *(f"receiver({name!r}{all_})" for name in SIGNALS for all_ in ("", ", all=True")),
-    "routed()",
-]
+"""
+AROUND = """
+    receiver('pre_save'), receiver('post_save'), receiver('pre_init'),
+    receiver('post_init'), receiver('pre_save', all=True),
+    receiver('post_save', all=True), receiver('pre_init', all=True),
+    receiver('post_init', all=True), routed()
+"""
 # Related managers, by the model that they manage.
 RELATED = {
     "Item": ("row(Owner, {}).items", "row(Plain, {}).guests"),
-    "Ordered": ("row(Owner, {}).ordered_set",),
     "Note": ("row(Owner, {}).notes",),
-    "Plain": ("row(Owner, {}).plains",),
+    "Ordered": ("row(Owner, {}).ordered_set",),
     "Owner": ("row(Plain, {}).owners",),
+    "Plain": ("row(Owner, {}).plains",),
 }

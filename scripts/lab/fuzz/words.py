@@ -1,6 +1,6 @@
 """The names that the expressions of a scenario may use: those of this module.
 
-Models come in addition, by their names; Model is that of the scenario.
+In addition: those of django.db.models, of the models, and Model, the scenario's one.
 """
 
 # ruff: noqa: F401
@@ -11,24 +11,13 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from functools import cache
 from typing import Any
+from unittest import mock
 from uuid import UUID
 
 from django.contrib.contenttypes.models import ContentType
 from django.core.files.base import ContentFile
 from django.db import IntegrityError, models, router, transaction
-from django.db.models import (
-    FETCH_PEERS,
-    FETCH_RAISE,
-    Case,
-    Count,
-    F,
-    Q,
-    Subquery,
-    Value,
-    When,
-    signals,
-    sql,
-)
+from django.db.models import signals, sql
 from django.db.models.functions import Upper
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe as safe
@@ -95,17 +84,10 @@ class Words:
 
         return called
 
-    @contextmanager
-    def patch(self, name: str) -> Iterator[None]:
+    def patch(self, name: str) -> Any:
         """Patch a method of the model, as a library does at run time."""
-        own = self.model.__dict__.get(name)
-        setattr(self.model, name, noting(name, getattr(self.model, name)))
-        try:
-            yield
-        finally:
-            delattr(self.model, name)
-            if own is not None:
-                setattr(self.model, name, own)
+        noted = noting(name, getattr(self.model, name))
+        return mock.patch.object(self.model, name, noted)
 
     @contextmanager
     def receiver(self, name: str, all: bool = False) -> Iterator[None]:
@@ -129,13 +111,8 @@ class NotedRouter:
         return None if first._meta.label.endswith("Owner") else False
 
 
-@contextmanager
-def routed() -> Iterator[None]:
-    before, router.routers = router.routers, [NotedRouter()]
-    try:
-        yield
-    finally:
-        router.routers = before
+def routed() -> Any:
+    return mock.patch.object(router, "routers", [NotedRouter()])
 
 
 def delete(model: Any, at: Any) -> None:
@@ -172,15 +149,10 @@ def override(queryset: Any, name: str) -> Any:
     return queryset
 
 
-def own_query(queryset: Any) -> Any:
+def altered(queryset: Any, **attributes: Any) -> Any:
     queryset = queryset.all()
-    queryset.query = queryset.query.chain(klass=NotedQuery)
-    return queryset
-
-
-def own_iterable(queryset: Any) -> Any:
-    queryset = queryset.all()
-    queryset._iterable_class = NotedIterable
+    for name, value in attributes.items():
+        setattr(queryset, name, value)
     return queryset
 
 
@@ -191,10 +163,6 @@ def explained(queryset: Any) -> Any:
     return queryset
 
 
-def uncloned(queryset: Any) -> Any:
-    return queryset.all()._disable_cloning()
-
-
 def evaluated(queryset: Any) -> Any:
     len(queryset)
     return queryset
@@ -202,7 +170,6 @@ def evaluated(queryset: Any) -> Any:
 
 class Colour(models.TextChoices):
     A = "a"
-    RED = "red"
 
 
 def lazy(value: Any) -> Any:
@@ -213,16 +180,4 @@ def lazy(value: Any) -> Any:
     return SimpleLazyObject(evaluate)
 
 
-def subquery(column: str) -> Any:
-    return Subquery(NAMES["Plain"].objects.filter(slug="b").values(column)[:1])
-
-
-def queryset(model: Any) -> Any:
-    return model._base_manager.filter(pk__lt=2)
-
-
-def file(name: str) -> ContentFile:
-    return ContentFile(b"content", name)
-
-
-NAMES = globals() | {model.__name__: model for model in own_models()}
+NAMES = vars(models) | globals() | {model.__name__: model for model in own_models()}
