@@ -49,8 +49,7 @@ class Scenarios(worker.Session):
         call = Call(scenario)
         call.run()
         for alias, each in self._states.items():
-            changed = each.changes()
-            call.outcome[f"tables of {alias}"] = changed
+            call.outcome[f"tables of {alias}"] = changed = each.changes()
             each.restore(changed)
         return {"outcome": call.outcome, "statements": call.statements}
 
@@ -137,28 +136,18 @@ class Call:
         self.outcome["transaction"] = usable(connections["default"])
         return failed
 
-    def _note(
-        self,
-        execute: Callable[..., Any],
-        sql: str,
-        params: Any,
-        many: bool,
-        context: Any,
-    ) -> Any:
+    def _note(self, execute: Callable[..., Any], sql: str, *others: Any) -> Any:
         """Note the first word, and whether it is a transaction of its own."""
-        connection = context["connection"]
+        connection = others[-1]["connection"]
         alone = not connection.in_atomic_block and connection.get_autocommit()
         self.statements.append(sql.split(None, 1)[0] + alone * " alone")
-        return execute(sql, params, many, context)
+        return execute(sql, *others)
 
 
 def usable(connection: Any) -> list[Any]:
     """Return the state of the connection, and what a statement raises on it."""
-    found = [
-        connection.in_atomic_block,
-        connection.needs_rollback,
-        connection.get_autocommit(),
-    ]
+    found = [connection.in_atomic_block, connection.needs_rollback]
+    found.append(connection.get_autocommit())
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

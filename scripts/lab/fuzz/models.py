@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from django.contrib.contenttypes.fields import (  # noqa: F401
-    GenericForeignKey,
-    GenericRelation,
-)
+from django.contrib.contenttypes import fields as generic
 from django.contrib.contenttypes.models import ContentType
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
@@ -54,36 +51,25 @@ class Bare(models.Model):
         abstract = True
 
 
-class Keyed(models.Model):
+class Keyed(Bare):
     slug = Slug()
-    n = Integer()
 
     class Meta:
         abstract = True
 
 
-class Loading(Keyed):
-    """The recipe of Django's documentation for from_db()."""
-
-    class Meta:
-        abstract = True
-
-    @classmethod
-    def from_db(cls, db: Any, field_names: Any, values: Any, **kwargs: Any) -> Any:
-        note("from_db", *map(shown, values))
-        made = super().from_db(db, field_names, values, **kwargs)
-        made._loaded = dict(zip(field_names, values, strict=True))
-        return made
+def from_db(cls: Any, db: Any, names: Any, values: Any, **kwargs: Any) -> Any:
+    """Load as the recipe in Django's documentation does."""
+    note("from_db", *map(shown, values))
+    made = models.Model.from_db.__func__(cls, db, names, values, **kwargs)
+    made._loaded = dict(zip(names, values, strict=True))
+    return made
 
 
-class Starting(Keyed):
-    class Meta:
-        abstract = True
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        note("__init__", shown(self.n), in_transaction())
-        self._first = self.n
+def init(instance: Any, *args: Any, **kwargs: Any) -> None:
+    models.Model.__init__(instance, *args, **kwargs)
+    note("__init__", shown(instance.n), in_transaction())
+    instance._first = instance.n
 
 
 def set_n(instance: Any, value: Any) -> None:
@@ -91,7 +77,7 @@ def set_n(instance: Any, value: Any) -> None:
     instance.n = value
 
 
-def set_noted(instance: Any, name: str, value: Any) -> None:
+def set_attribute(instance: Any, name: str, value: Any) -> None:
     if name == "n":
         note("__setattr__", shown(value), in_transaction())
     models.Model.__setattr__(instance, name, value)
@@ -215,7 +201,7 @@ class Decoder(json.JSONDecoder):
 OPTIONS = ("_base", "_meta", "_keys", "_kinds", "_managers")
 TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 WILD = TABLES.pop("_wild")
-NAMES = vars(models) | globals()
+NAMES = vars(generic) | vars(models) | globals()
 
 
 def define(name: str, table: Mapping[str, Any]) -> Any:
@@ -249,7 +235,11 @@ def kind(field: Any) -> str:
         field = field.output_field
     if isinstance(field, models.AutoField):
         return "IntegerField"
-    return next(base.__name__ for base in type(field).__mro__ if base.__name__ in KINDS)
+    # The values of a TextField are a CharField's.
+    names: list[str] = [
+        each.__name__ for each in (*type(field).__mro__, models.CharField)
+    ]
+    return next(name for name in names if name in KINDS)
 
 
 def rows(model: Any) -> list[dict[str, str]]:

@@ -11,11 +11,11 @@ from typing import Any
 
 from common.errors import StackError
 from lab.fuzz.check import HELP, Pair, Report, opened
-from lab.fuzz.scenarios import Scenario
 from patchstack import trees
 
 FILE = Path(__file__).with_name("plants.toml")
 UPSERT = "django/db/models/upsert.py"
+KEYS = ("called", "old", "new")  # of a group of plants
 
 
 @dataclass(frozen=True)
@@ -83,17 +83,12 @@ def _write(path: Path, text: str) -> None:
 
 
 def search(
-    plants: Sequence[Plant],
-    stock: Path,
-    patched: Path,
-    url: str,
-    known: Sequence[Scenario],
-    examples: int,
-    seed: int,
+    plants: Sequence[Plant], stock: Path, patched: Path, url: str, *check: Any
 ) -> Iterator[tuple[str, Report]]:
     """Yield a report on the patched Django, named "", then one on each plant.
 
-    There are no others if the first one has a difference.
+    ``check`` are the arguments of Pair.check(). There are no others if the first report
+    has a difference.
     """
     with (
         TemporaryDirectory(prefix="plants-") as name,
@@ -105,7 +100,7 @@ def search(
                 planted(copy, plant) if plant else nullcontext(),
                 opened("patched", copy, url) as other,
             ):
-                report = Pair(one, other).check(known, examples, seed)
+                report = Pair(one, other).check(*check)
             yield plant.name if plant else "", report
             if not plant and report.difference:
                 return

@@ -7,18 +7,7 @@ from random import Random
 from typing import Any
 
 from common.errors import StackError
-from lab.fuzz.values import (
-    ANYWHERE,
-    AROUND,
-    KINDS,
-    NOWHERE,
-    OVERRIDDEN,
-    PATCHED,
-    RELATED,
-    TAME_STEPS,
-    WILD_STEPS,
-    texts,
-)
+from lab.fuzz.values import KINDS, LISTS, RELATED
 
 type Texts = dict[str, str]
 type Catalogue = Mapping[str, Mapping[str, Any]]
@@ -116,16 +105,6 @@ def scenarios(catalogue: Catalogue, seed: int) -> Iterator[Scenario]:
         yield Draw(random, catalogue, model).scenario(places)
 
 
-TEXTS = {
-    name: {kind: texts(getattr(values, name)) for kind, values in KINDS.items()}
-    for name in ("good", "odd", "fresh", "forms")
-}
-ANY_DEFAULT, ANY_LOOKUP = texts(ANYWHERE), texts(NOWHERE)
-TAME, WILD = texts(TAME_STEPS), texts(WILD_STEPS)
-WILD += [f"override(qs, {name!r})" for name in OVERRIDDEN.split()]
-PROJECT = texts(AROUND) + [f"patch({name!r})" for name in PATCHED.split()]
-
-
 class Draw:
     """Draws the parts of one scenario."""
 
@@ -147,17 +126,17 @@ class Draw:
             create = self._defaults(())
             if "create" in places:
                 create |= self._odd_create(lookup)
-        steps = [self._one(TAME)] if self._chance(4) else []
+        steps = [self._one(LISTS["tame"])] if self._chance(4) else []
         return Scenario(
             model=self._model,
             method=method,
             source=self._source(),
-            steps=steps + ([self._one(WILD)] if "steps" in places else []),
+            steps=steps + ([self._one(LISTS["wild"])] if "steps" in places else []),
             lookup=lookup,
             defaults=self._defaults(key, odd="defaults" in places),
             create_defaults=create,
             transaction=self._one(TRANSACTIONS),
-            around=[self._one(PROJECT)] if "around" in places else [],
+            around=[self._one(LISTS["around"])] if "around" in places else [],
             before=[self._before()] if "before" in places else [],
         )
 
@@ -176,11 +155,11 @@ class Draw:
             if kind.startswith("fk:"):
                 found |= self._relation(name, row.get(f"{name}_id") if hit else None)
             elif hit:
-                found[name], forms = row[name], TEXTS["forms"][kind]
+                found[name], forms = row[name], KINDS[kind].get("forms")
                 if forms and row[name] != "None" and self._chance(4):
                     found[name] = self._one(forms).replace("VALUE", row[name])
             else:
-                found[name] = self._one(TEXTS["fresh"][kind])
+                found[name] = self._one(KINDS[kind]["fresh"])
         if self._chance(8):
             # More than the key; the row has it, or has not.
             found["n"] = row["n"] if self._chance(2) else "77"
@@ -203,7 +182,7 @@ class Draw:
     def _odd_lookup(self, lookup: Texts) -> Texts:
         first, value = next(iter(lookup.items()))
         rest = {name: lookup[name] for name in lookup if name != first}
-        odd = self._one(ANY_LOOKUP)
+        odd = self._one(LISTS["lookup"])
         return self._one(
             [
                 *[lookup | {first: odd}] * 3,
@@ -230,7 +209,7 @@ class Draw:
             if (name in key or name in ("id", "pk")) and not self._chance(8):
                 name = "n"
             if not self._kinds[name].startswith("fk:"):
-                found[name] = self._one(TEXTS["good"][self._kinds[name]])
+                found[name] = self._one(KINDS[self._kinds[name]]["good"])
             else:
                 # A value under the field's own name is an error.
                 found |= {name: "None"} if self._chance(8) else self._relation(name)
@@ -246,14 +225,14 @@ class Draw:
         kind = self._kinds[name]
         if kind.startswith("fk:"):
             name, kind = self._one((name, f"{name}_id")), "IntegerField"
-        value = self._one(self._one((TEXTS["odd"][kind], ANY_DEFAULT)))
+        value = self._one(self._one((KINDS[kind]["odd"], LISTS["default"])))
         return self._one(
             [
                 *[found | {name: value}] * 8,
                 *[{name: value}] * 3,
                 found | {"nothing": "1"},
                 found | {"n__gte": "1"},
-                found | {"pk": self._one(TEXTS["fresh"]["IntegerField"])},
+                found | {"pk": self._one(KINDS["IntegerField"]["fresh"])},
                 *[{}] * 2,
                 found | both,
             ]

@@ -1,5 +1,7 @@
 """The rows of every table: made, read, and brought back after each scenario."""
 
+from typing import Any
+
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections, transaction
@@ -75,7 +77,7 @@ class State:
         self._connection = connections[alias]
         self._vendor = self._connection.vendor
         quote = self._connection.ops.quote_name
-        # Table → its columns. A database computes generated ones.
+        # Table → the columns that a database does not compute itself.
         self._columns: dict[str, str] = {}
         queries = [SEQUENCES[self._vendor]]
         for model in apps.get_models(include_auto_created=True):
@@ -122,9 +124,9 @@ class State:
                 self._execute(f"{into} ({columns}) SELECT {columns} FROM seed_{table}")
             for name in changed:
                 if name.startswith(SEQUENCE):
-                    [position] = self._start.get(name, ["0"])
-                    move = MOVE[self._vendor]
-                    self._execute(move.format(name.removeprefix(SEQUENCE), position))
+                    [last] = self._start.get(name, ["0"])
+                    which = name.removeprefix(SEQUENCE)
+                    self._execute(MOVE[self._vendor].format(which, last))
         self._writes = self._count_writes()
 
     def _count_writes(self) -> int | None:
@@ -135,14 +137,13 @@ class State:
         raw = self._connection.connection
         return raw.total_changes if self._vendor == "sqlite" else None
 
-    def _execute(self, statement: str) -> None:
+    def _execute(self, statement: str) -> list[Any]:
         with self._connection.cursor() as cursor:
             cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
 
     def _read(self, query: str) -> Rows:
         found: Rows = {}
-        with self._connection.cursor() as cursor:
-            cursor.execute(query)
-            for name, text in cursor.fetchall():
-                found.setdefault(name, []).append(text)
+        for name, text in self._execute(query):
+            found.setdefault(name, []).append(text)
         return found
