@@ -2,45 +2,28 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 
-from common.errors import USAGE, StackError
-from lab.fuzz.allowed import normalised
-from lab.fuzz.check import (
-    CORPUS,
-    Answer,
-    Pair,
-    Report,
-    apart,
-    check,
-    check_known,
-    check_random,
-    corpus,
-    difference,
-    opened,
-    pair,
-    path,
-)
-from lab.fuzz.plants import PLANTS, UPSERT, Plant, planted
-from lab.fuzz.scenario import Scenario, text
-from lab.fuzz.scenarios import scenarios
-from patchstack import trees
-from verbs import fuzz as verb
+from common.errors import StackError
+from lab.fuzz.check import Answer, Pair, apart, corpus, difference, pair, path, read
+from lab.fuzz.plants import PLANTS, UPSERT, Plant, chosen, planted, search
+from lab.fuzz.scenarios import METHODS, TRANSACTIONS, Scenario, scenarios
+from lab.fuzz.values import LISTS
 
 SQLITE = "sqlite:///:memory:"
-KNOWN = json.loads(CORPUS.read_text("utf-8"))
-HIT = Scenario("Plain", lookup={"slug": "a"}, defaults={"n": 9})
+CORPUS = corpus()
+KNOWN = [each["scenario"] for each in CORPUS]
+HIT = Scenario("Plain", lookup={"slug": "'a'"}, defaults={"n": "9"})
+MISS = replace(HIT, lookup={"slug": "'new'"})
 # A few of all kinds; ./scripts/stack fuzz --plant all tries every one.
-SOME = (
+SAMPLE = (
     "bad defaults fail on a miss",
-    "what an UPDATE raises leaks",
     "from_db() sees the new row",
-    "IntegrityError for NotUpdated",
     "has_receivers",
     "query_is_not_unique",
     "without auto_now",
@@ -56,102 +39,72 @@ def patched(patched: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def both(stock: Path, patched: Path) -> Iterator[Pair]:
-    with pair(stock, patched, SQLITE) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def alike(stock: Path) -> Iterator[Pair]:
     """Stock Django, twice."""
     with pair(stock, stock, SQLITE) as found:
         yield found
 
 
-@pytest.fixture(scope="module")
-def copy(patched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trees.copied(patched, tmp_path_factory.mktemp("copy"))
+@pytest.mark.slow
+def test_no_difference_but_that_of_a_plant(stock: Path, patched: Path) -> None:
+    plants = [plant for plant in PLANTS if plant.name in SAMPLE]
+    reports = dict(search(plants, stock, patched, SQLITE, KNOWN, 300, 1))
+    assert {*reports} == {"", *SAMPLE}
+    report = reports.pop("")
+    assert not report.difference, str(report.difference)
+    assert {"native hit", "native miss", "fallback"} < report.paths.keys()
+    assert [name for name in reports if not reports[name].difference] == []
 
 
-def found_by(report: Report) -> str:
-    return "" if report.difference is None else str(report.difference)
+@pytest.mark.slow
+def test_a_difference_is_shrunk(stock: Path, patched: Path) -> None:
+    reports = search(chosen("has_receivers"), stock, patched, SQLITE, (), 300, 1)
+    found = dict(reports)["has_receivers"].difference
+    assert found
+    assert "received" in str(found.places)
+    [around] = found.scenario.around
+    assert around.startswith("receiver(")
+    rest = replace(found.scenario, model="Plain", lookup={}, defaults=None)
+    assert rest == Scenario(around=[around])
+    assert len(found.scenario.lookup) == len(found.scenario.defaults or {}) == 1
 
 
-def test_no_difference(both: Pair) -> None:
-    report = Report()
-    check_known(both, corpus(), report)
-    assert not report.difference, found_by(report)
-    check_random(both, 150, 1, report)
-    assert not report.difference, found_by(report)
-    assert report.paths["native hit"]
-    assert report.paths["native miss"]
-    assert report.paths["fallback"]
-
-
+@pytest.mark.slow
 def test_stock_is_as_stock(alike: Pair) -> None:
     # Nothing else than Django may make a difference: no time, chance or address.
-    report = Report()
-    check_random(alike, 100, 2, report)
-    assert not report.difference, found_by(report)
-    assert report.scenarios == 100
+    report = alike.check((), 300, 2)
+    assert not report.difference, str(report.difference)
+    assert report.paths.total() == 300
     assert not report.paths["native hit"]
 
 
+@pytest.mark.slow
 def test_scenarios_do_not_reach_each_other(alike: Pair) -> None:
-    asked = [HIT, replace(HIT, lookup={"slug": "new"}), *corpus()[:40]]
-    forward = alike.compare(asked)
-    backward = alike.compare(asked[::-1])
-    assert forward == backward[::-1]
+    asked = [HIT, MISS, *KNOWN[:40]]
+    forward = [*alike.compare(asked)]
+    assert forward == [*alike.compare(asked[::-1])][::-1]
 
 
-@pytest.mark.parametrize("name", SOME)
-def test_a_planted_bug_is_found(name: str, stock: Path, copy: Path) -> None:
-    [plant] = [each for each in PLANTS if each.name == name]
-    known = [
-        Scenario.from_json(each["scenario"])
-        for each in KNOWN
-        if name in each.get("finds", ())
-    ]
-    with planted(copy, plant):
-        report = check(stock, copy, SQLITE, known=known, examples=0, seed=1)
-    assert report.difference
+@pytest.mark.slow
+def test_random_scenarios_cover_every_kind(alike: Pair) -> None:
+    drawn = [*islice(scenarios(alike.catalogue, 1), 20_000)]
+    assert drawn[:100] == [*islice(scenarios(alike.catalogue, 1), 100)]
+    assert {each.method for each in drawn} == {*METHODS}
+    assert {each.transaction for each in drawn} == {*TRANSACTIONS}
+    steps = {text for each in drawn for text in each.steps}
+    assert steps == {*LISTS["tame"], *LISTS["wild"]}
+    assert {text for each in drawn for text in each.around} == {*LISTS["around"]}
+    given = {(each.model, name) for each in drawn for name in each.defaults or ()}
+    for model, entry in alike.catalogue.items():
+        assert {(model, name) for name in entry["kinds"]} <= given
 
 
-def test_a_difference_is_shrunk(stock: Path, copy: Path) -> None:
-    [plant] = [each for each in PLANTS if each.name == "has_receivers"]
-    with planted(copy, plant):
-        report = check(stock, copy, SQLITE, known=(), examples=2_000, seed=1)
-    assert report.difference
-    shrunk = report.difference.scenario
-    assert [kind for kind, *_ in shrunk.around] == ["receiver"]
-    assert not shrunk.steps
-    assert shrunk.transaction == "none"
-    assert "events" in " ".join(report.difference.lines())
-
-
-def test_every_plant_is_in_date(patched: Path) -> None:
+def test_every_plant_is_in_date_and_found(patched: Path) -> None:
     names = [plant.name for plant in PLANTS]
     assert len({*names}) == len(names)
-    stale = [
-        plant.name
-        for plant in PLANTS
-        if (patched / plant.file).read_text("utf-8").count(plant.old) != 1
-    ]
-    assert not stale
-
-
-def test_every_plant_has_a_call_that_finds_it() -> None:
-    found = {name for each in KNOWN for name in each.get("finds", ())}
-    assert found == {plant.name for plant in PLANTS if not plant.harmless}
-
-
-def test_a_plant_out_of_date(tmp_path: Path) -> None:
-    plant = Plant("gone", "django/x.py", "old", "new")
-    with (
-        pytest.raises(StackError, match=r'"gone" is out of date: django/x\.py has'),
-        planted(tmp_path, plant),
-    ):
-        pass
+    assert {name for each in CORPUS for name in each.get("finds", ())} == {*names}
+    for plant in PLANTS:
+        assert (patched / plant.file).read_text("utf-8").count(plant.old) == 1, plant
 
 
 def test_a_plant_is_taken_out_again(tmp_path: Path) -> None:
@@ -159,209 +112,131 @@ def test_a_plant_is_taken_out_again(tmp_path: Path) -> None:
     with planted(tmp_path, Plant("it", "x.py", "old", "new")):
         assert (tmp_path / "x.py").read_text() == "new\n"
     assert (tmp_path / "x.py").read_text() == "old\n"
+    with (
+        pytest.raises(StackError, match=r'"gone" is out of date: x\.py has'),
+        planted(tmp_path, Plant("gone", "x.py", "older", "new")),
+    ):
+        pass
+    with pytest.raises(StackError, match="there is no plant"):
+        chosen("weeds")
 
 
-def test_an_outcome(stock: Path, tmp_path: Path) -> None:
-    with opened("stock", stock, SQLITE, tmp_path) as worker:
-        asked = [
-            HIT,
-            replace(HIT, method="aupdate_or_create", lookup={"slug": "new"}),
-            Scenario("Loaded", lookup={"slug": "a"}, defaults={"n": "4"}),
-            Scenario(
-                "Plain",
-                lookup={"slug": "new"},
-                defaults={"n": {"$": "call", "name": "x", "do": "commit", "of": 7}},
-            ),
-            replace(HIT, lookup={"nothing": 1}, transaction="atomic"),
-        ]
-        answers = worker.ask("run", scenarios=[each.to_json() for each in asked])
-    hit, miss, loaded, called, failed = (each["outcome"] for each in answers["answers"])
+@pytest.mark.slow
+def test_an_outcome(alike: Pair) -> None:
+    asked = [
+        HIT,
+        replace(MISS, method="aupdate_or_create"),
+        Scenario("Loaded", lookup={"slug": "'a'"}, defaults={"n": "'4'"}),
+        replace(MISS, defaults={"n": "call(7, 'commit')"}),
+        replace(HIT, lookup={"nothing": "1"}, transaction="atomic"),
+    ]
+    outcomes = [stock.outcome for _, stock, _ in alike.compare(asked)]
+    hit, miss, loaded, called, failed = outcomes
     assert (hit["created"], miss["created"]) == (False, True)
     assert hit["instance"]["attributes"]["n"] == "int 9"
-    assert hit["tables of default"] == {
-        "fuzz_plain": ["1 'a' 9 'old'", "2 'b' 4 NULL", "3 'c' 6 ''"]
-    }
+    rows = ["1 9 'a' 'old'", "2 4 'b' NULL", "3 6 'c' ''"]
+    assert hit["tables of default"] == {"fuzz_plain": rows}
     assert miss["tables of default"]["sequence of fuzz_plain"] == ["4"]
     assert loaded["instance"]["attributes"]["n"] == "str '4'"
-    assert loaded["events"][1] == "from_db int 1 str 'a' int 1"
-    assert called["events"] == [
-        "called",
-        "call x in a transaction",
-        "committed x 4 rows on its own",
-        "returned",
-    ]
+    assert loaded["events"][1] == "from_db int 1 int 1 str 'a'"
+    call, commit = "call commit int 7 in a transaction", "committed 4 rows on its own"
+    assert called["events"] == ["called", call, commit, "returned"]
     kind, message = failed["raised"]
     assert kind == "django.core.exceptions.FieldError"
     assert message.startswith("Cannot resolve keyword 'nothing' into field.")
     assert failed["tables of default"] == {}
 
 
-def answer(*statements: str, **outcome: Any) -> Answer:
-    return Answer(outcome, statements)
-
-
 @pytest.mark.parametrize(
     ("method", "statements", "way"),
     [
-        ("update_or_create", ["UPDATE alone"], "native hit"),
         ("update_or_create", ["SAVEPOINT", "UPDATE", "RELEASE"], "native hit"),
         ("update_or_create", ["UPDATE alone", "INSERT alone"], "native miss"),
         ("update_or_create", ["BEGIN alone", "SELECT", "UPDATE"], "fallback"),
         ("update_or_create", ["UPDATE", "SELECT", "INSERT"], "native, then stock's"),
         ("update_or_create", ["UPDATE", "INSERT", "UPDATE"], "native conflict"),
-        ("update_or_create", ["SAVEPOINT", "ROLLBACK"], "no statement"),
         ("get_or_create", ["SELECT alone", "INSERT alone"], "lone insert"),
-        ("get_or_create", ["SELECT alone", "BEGIN alone", "INSERT"], "get_or_create"),
     ],
 )
 def test_the_way_that_was_taken(method: str, statements: list[str], way: str) -> None:
-    assert path(replace(HIT, method=method), answer(*statements)) == way
+    assert path(replace(HIT, method=method), Answer({}, statements)) == way
 
 
 def test_the_places_that_differ() -> None:
-    old = {"a": {"b": [1, 2], "c": 1}, "d": [1]}
-    new = {"a": {"b": [1, 3]}, "d": [1, 2]}
-    assert [*apart(old, new)] == [
-        ("a.b[1]", 2, 3),
-        ("a.c", 1, None),
-        ("d", [1], [1, 2]),
-    ]
-    assert [*apart({"a": 1, "b": 2}, {"b": 2, "a": 1})] == [
-        ("order", ["a", "b"], ["b", "a"])
-    ]
+    old, new = {"a": {"b": [1, 2], "c": 1}}, {"a": {"b": [1, 3]}}
+    assert [*apart(old, new)] == [("a.b[1]", 2, 3), ("a.c", 1, None)]
+    [order] = apart({"a": 1, "b": 2}, {"b": 2, "a": 1})
+    assert order == ("order", ["a", "b"], ["b", "a"])
 
 
-def seen(**attributes: str) -> dict[str, Any]:
-    return {"class": "X", "attributes": attributes}
+def good(**attributes: str) -> dict[str, Any]:
+    return {"events": [], "instance": {"attributes": attributes}}
 
 
-def test_what_a_trigger_wrote_may_be_seen() -> None:
-    one = answer(events=[], instance=seen(n="int 1", stamp="int 0"))
-    other = answer(events=[], instance=seen(n="int 1", stamp="int 1"))
-    triggered = Scenario("Triggered")
-    assert not difference(triggered, one, other)
-    assert difference(Scenario("Plain"), one, other)
-    another = answer(events=[], instance=seen(n="int 2", stamp="int 1"))
-    assert difference(triggered, one, another)
+def bad(kind: str, key: str = "3", tables: Any = None) -> dict[str, Any]:
+    arguments = [f"Profile <Profile: Profile object ({key})>"]
+    tables_of = {"tables of default": tables or {}, "tables of other": {}}
+    return {"raised": [kind, ""], "events": [], "arguments": arguments} | tables_of
 
 
-def ignored(name: str, *events: str, **tables: list[str]) -> Answer:
-    return answer(
-        events=[*events],
-        raised=[name, "message"],
-        **{"tables of default": tables, "tables of other": {}},
-    )
-
-
-def test_an_ignored_update_may_take_a_number() -> None:
-    scenario = Scenario("Ignored", lookup={"slug": "b"}, defaults={"n": 9})
-    name = "lab.fuzz.models.Ignored.NotUpdated"
-    took = {"sequence of fuzz_ignored": ["4"]}
-    assert not difference(scenario, ignored(name), ignored(name, "default", **took))
-    other = ignored("django.db.utils.IntegrityError")
-    assert difference(scenario, ignored(name), other)
-    # A row may not be written.
-    wrote = ignored(name, **{"fuzz_ignored": ["1 'a' 1"]})
-    assert difference(scenario, ignored(name), wrote)
-    # What only the INSERT needs may fail.
-    create = replace(scenario, create_defaults={"n": "bad"})
-    assert not difference(create, ignored(name), other)
-
-
-def test_only_stock_may_let_empty_result_sets_escape() -> None:
-    escaped = answer(events=[], raised=["django.core.exceptions.EmptyResultSet", ""])
-    good = answer(events=[], created=False)
-    assert not difference(HIT, escaped, good)
-    assert difference(HIT, good, escaped)
-
-
-def test_what_could_not_be_saved_has_no_key() -> None:
-    def failed(kind: str, key: str) -> Answer:
-        cache = {"profile": [f"Profile <Profile: Profile object ({key})>", "default"]}
-        argument = {"class": "Owner", "state": {"fields cache": cache}}
-        return answer(events=[], raised=[kind, "no"], arguments=[argument])
-
-    error = "django.db.utils.IntegrityError"
-    assert not difference(HIT, failed(error, "3"), failed(error, "None"))
-    error = "builtins.ValueError"
-    assert difference(HIT, failed(error, "3"), failed(error, "None"))
-
-
-def test_nothing_else_is_taken_out() -> None:
-    outcome = {"events": ["called"], "created": True, "tables of default": {"a": ["1"]}}
-    assert normalised(HIT, outcome, outcome) == (outcome, outcome)
-
-
-def test_a_scenario_is_json_and_readable() -> None:
-    @settings(
-        max_examples=200,
-        database=None,
-        deadline=None,
-        derandomize=True,
-        phases=[Phase.generate],
-        suppress_health_check=[*HealthCheck],
-    )
-    @given(scenarios())
-    def there_and_back(scenario: Scenario) -> None:
-        written = json.loads(json.dumps(scenario.to_json()))
-        assert Scenario.from_json(written) == scenario
-        assert f".{scenario.method}(" in str(scenario)
-
-    there_and_back()
+TRIGGERED, IGNORED = Scenario("Triggered"), replace(HIT, model="Ignored")
+IGNORED_MISS = replace(IGNORED, create_defaults={"n": "'bad'"})
+NOT_UPDATED, INTEGRITY = "lab.fuzz.models.Ignored.NotUpdated", "db.IntegrityError"
+TOOK = {"sequence of fuzz_ignored": ["4"]}
+EMPTY = bad("django.core.exceptions.EmptyResultSet")
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("scenario", "stock", "patched", "same"),
     [
-        ({"$": "f", "of": "n"}, "F('n')"),
-        ({"$": "f", "of": "n", "plus": 1}, "F('n') + 1"),
-        ({"$": "row", "of": "Owner", "at": 1}, "row(Owner, at=1)"),
-        ({"$": "value", "of": "bad"}, "value('bad')"),
-        ({"$": "call", "name": "x", "do": "", "of": 5}, "call(name='x', returns=5)"),
-        ([1, {"$": "decimal", "of": "1.5"}], "[1, decimal('1.5')]"),
-        ({"a": None}, "{'a': None}"),
+        # What a trigger wrote may be seen, on the one model that has the trigger.
+        (TRIGGERED, good(n="1", stamp="0"), good(n="1", stamp="1"), True),
+        (HIT, good(n="1", stamp="0"), good(n="1", stamp="1"), False),
+        (TRIGGERED, good(n="1", stamp="0"), good(n="2", stamp="1"), False),
+        # An ignored UPDATE may take a number of the sequence, but write no row.
+        (IGNORED, bad(NOT_UPDATED), bad(NOT_UPDATED, tables=TOOK), True),
+        (IGNORED, bad(NOT_UPDATED), bad(NOT_UPDATED, tables={"a": ["1"]}), False),
+        # What only the INSERT needs may fail.
+        (IGNORED, bad(NOT_UPDATED), bad(INTEGRITY), False),
+        (IGNORED_MISS, bad(NOT_UPDATED), bad(INTEGRITY), True),
+        # Only stock may let EmptyResultSet escape.
+        (HIT, EMPTY, good(), True),
+        (HIT, good(), EMPTY, False),
+        # What could not be saved has no key.
+        (HIT, bad(INTEGRITY), bad(INTEGRITY, "None"), True),
+        (HIT, bad("ValueError"), bad("ValueError", "None"), False),
+        # A lazy value may be evaluated; nothing else may happen.
+        (HIT, good(), good() | {"events": ["evaluated"]}, True),
+        (HIT, good(), good() | {"events": ["call"]}, False),
     ],
 )
-def test_a_value_as_text(value: Any, shown: str) -> None:
-    assert text(value) == shown
+def test_what_may_differ(
+    scenario: Scenario, stock: Any, patched: Any, same: bool
+) -> None:
+    found = difference(scenario, Answer(stock, ()), Answer(patched, ()))
+    assert (found is None) == same
 
 
-def test_a_scenario_as_text() -> None:
-    scenario = Scenario(
-        "Item",
-        source=["related", "Owner", 1, "items"],
-        steps=[["filter", {"n": 1}]],
-        lookup={"slug": "a"},
-        defaults={"n": 2},
-        around=[["router"]],
-    )
+def test_a_scenario_as_json_and_as_text() -> None:
+    items = replace(HIT, model="Item", source="row(Owner, 1).items")
+    scenario = replace(items, steps=["qs.filter(n=1)"], around=["routed()"])
+    assert Scenario.from_json(json.loads(json.dumps(asdict(scenario)))) == scenario
     assert str(scenario).splitlines() == [
-        "Owner.objects.get(pk=1).items.filter({'n': 1})"
-        ".update_or_create(slug='a', defaults={'n': 2})",
-        "  around: ['router']",
-        "  transaction: none",
+        "with routed()",
+        "transaction: none",
+        "qs = row(Owner, 1).items",
+        "qs = qs.filter(n=1)",
+        "qs.update_or_create(slug='a', defaults={'n': 9})",
     ]
 
 
-@pytest.mark.parametrize("data", [[], {"model": "Nobody"}, {"model": "Plain", "x": 1}])
-def test_what_is_no_scenario(data: Any) -> None:
-    with pytest.raises(StackError, match="not a scenario"):
-        Scenario.from_json(data)
-
-
-def test_replay_of_what_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match="cannot be read") as caught:
-        verb.read(tmp_path / "none.json")
-    assert caught.value.code == USAGE
-    (tmp_path / "bad.json").write_text("{")
-    with pytest.raises(StackError, match="is not JSON"):
-        verb.read(tmp_path / "bad.json")
-
-
-def test_plants_by_name() -> None:
-    assert all(not plant.harmless for plant in verb.chosen("all"))
-    with pytest.raises(StackError, match="there is no plant"):
-        verb.chosen("weeds")
-    harmless = next(plant for plant in PLANTS if plant.harmless)
-    with pytest.raises(StackError, match="cannot be found"):
-        verb.chosen(harmless.name)
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [("{", "is not JSON"), ("[]", "not a scenario"), ('{"x": 1}', "not a scenario")],
+)
+def test_a_file_that_holds_no_scenario(data: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text(data)
+    with pytest.raises(StackError, match=message):
+        read(tmp_path / "x.json")
+    with pytest.raises(StackError, match="cannot be read"):
+        read(tmp_path / "none.json")

@@ -4,71 +4,56 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from itertools import batched, chain, islice
 from pathlib import Path
 from typing import Any
-
-import hypothesis
-from hypothesis import HealthCheck, Phase, Verbosity
 
 from common.errors import StackError
 from common.progress import say
 from lab.client import Worker, started
-from lab.fuzz.allowed import normalised
-from lab.fuzz.scenario import Scenario
-from lab.fuzz.scenarios import scenarios
+from lab.fuzz.allowed import ALLOWED
+from lab.fuzz.scenarios import Catalogue, Scenario, scenarios, smaller
 
+HELP = "./scripts/stack fuzz --help"
 CORPUS = Path(__file__).with_name("corpus.json")
-STOCK, PATCHED = "stock", "patched"
 BATCH = 50
 TURN = 2_000  # scenarios between two lines for the person who waits
 DML = ("SELECT", "INSERT", "UPDATE", "DELETE")
-NATIVE = ("native hit", "native miss", "native conflict", "native, then stock's")
+OTHERS = ("get_or_create", "lone insert", "not called")
 
 
 @dataclass(frozen=True)
 class Answer:
     """What one Django made of a scenario; ``statements`` are their first words."""
 
-    outcome: Mapping[str, Any]
+    outcome: dict[str, Any]
     statements: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A scenario that ends differently, with what each Django made of it."""
+    """A scenario that ends differently, with what each Django made of it.
+
+    ``places`` are the deepest ones that differ: a path, what stock has, what patched.
+    """
 
     scenario: Scenario
     stock: Answer
     patched: Answer
-
-    def lines(self) -> list[str]:
-        """Return a line for each thing that differs."""
-        before, after = normalised(
-            self.scenario, self.stock.outcome, self.patched.outcome
-        )
-        return [
-            f"{where}: {_short(old)} → {_short(new)}"
-            for where, old, new in apart(before, after)
-        ]
+    places: Sequence[tuple[str, Any, Any]]
 
     def __str__(self) -> str:
-        def shown(name: str, answer: Answer) -> str:
+        lines = [str(self.scenario), ""]
+        for where, *both in self.places:
+            old, new = (json.dumps(each, ensure_ascii=False) for each in both)
+            lines.append(f"  {where}: {old} → {new}")
+        for name, answer in (("stock", self.stock), ("patched", self.patched)):
             data = json.dumps(answer.outcome, indent=1, ensure_ascii=False)
-            return f"{name}: {' '.join(answer.statements)}\n{data}"
-
-        return "\n".join(
-            [
-                str(self.scenario),
-                "",
-                *(f"  {line}" for line in self.lines()),
-                "",
-                shown(STOCK, self.stock),
-                shown(PATCHED, self.patched),
-            ]
-        )
+            lines += ["", f"{name}: {' '.join(answer.statements)}", data]
+        return "\n".join(lines)
 
 
 @dataclass
@@ -79,49 +64,33 @@ class Report:
     difference: Difference | None = None
     seconds: float = 0.0
 
-    @property
-    def scenarios(self) -> int:
-        return self.paths.total()
-
     def __str__(self) -> str:
-        native = sum(self.paths[name] for name in NATIVE)
-        others = ("get_or_create", "lone insert", "not called")
-        calls = self.scenarios - sum(self.paths[name] for name in others)
+        total = self.paths.total()
+        calls = total - sum(self.paths[name] for name in OTHERS)
+        native = sum(self.paths[name] for name in self.paths if "native" in name)
         parts = [f"{number:,} {name}" for name, number in self.paths.most_common()]
         return (
-            f"{self.scenarios:,} scenarios in {self.seconds:.0f} s"
-            f" ({self.scenarios / max(self.seconds, 0.001):.0f}/s);"
+            f"{total:,} scenarios in {self.seconds:.0f} s"
+            f" ({total / max(self.seconds, 0.001):.0f}/s);"
             f" {native / max(calls, 1):.0%} of update_or_create() native:"
             f" {', '.join(parts)}"
         )
-
-
-class Found(Exception):
-    """What stops hypothesis when two outcomes differ."""
-
-    def __init__(self, difference: Difference) -> None:
-        super().__init__("the outcomes differ")
-        self.difference = difference
 
 
 def path(scenario: Scenario, patched: Answer) -> str:
     """Say from the statements which way the patched Django took."""
     if "not called" in patched.outcome:
         return "not called"
-    words = [each.split()[0] for each in patched.statements]
-    words = [word for word in words if word in DML]
     if scenario.method == "get_or_create":
         alone = "INSERT alone" in patched.statements
         return "lone insert" if alone else "get_or_create"
-    if not words:
-        return "no statement"
-    if words[0] != "UPDATE":
-        return "fallback"
-    if words == ["UPDATE"]:
-        return "native hit"
-    if words == ["UPDATE", "INSERT"]:
-        return "native miss"
-    return "native, then stock's" if "SELECT" in words else "native conflict"
+    words = [word for each in patched.statements if (word := each.split()[0]) in DML]
+    if words[:1] != ["UPDATE"]:
+        return "fallback" if words else "no statement"
+    short = {1: "native hit", 2: "native miss"}
+    if "SELECT" in words:
+        return "native, then stock's"
+    return short.get(len(words), "native conflict")
 
 
 def apart(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -135,6 +104,7 @@ def apart(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]
         for name in dict.fromkeys([*old, *new]):
             yield from apart(old.get(name), new.get(name), f"{inside}{name}")
         if old == new and [*old] != [*new]:
+            # The order in which attributes were set may be seen as well.
             yield f"{inside}order", [*old], [*new]
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for number, (one, other) in enumerate(zip(old, new, strict=True)):
@@ -143,8 +113,34 @@ def apart(old: Any, new: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]
         yield where, old, new
 
 
-def _short(value: Any) -> str:
-    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+def difference(scenario: Scenario, stock: Answer, patched: Answer) -> Difference | None:
+    """Return the difference, if there is one that is not allowed."""
+    both = [json.dumps(each.outcome) for each in (stock, patched)]
+    if both[0] == both[1]:
+        return None
+    outcomes = [json.loads(each) for each in both]
+    for rule in ALLOWED:
+        rule(scenario, *outcomes)
+    places = [*apart(*outcomes)]
+    return Difference(scenario, stock, patched, places) if places else None
+
+
+@contextmanager
+def opened(name: str, tree: Path, url: str) -> Iterator[Worker]:
+    """Start a worker on a Django; its databases are dropped at the end."""
+    with (
+        tempfile.TemporaryDirectory(prefix="fuzz-") as folder,
+        started(name, tree, url, Path(folder), module="lab.fuzz.worker") as worker,
+    ):
+        worker.ask("open", name=f"fuzz_{name}", folder=None, synchronous="OFF")
+        worker.ask("prepare", name=f"fuzz_{name}")
+        yield worker
+
+
+@contextmanager
+def pair(stock: Path, patched: Path, url: str) -> Iterator["Pair"]:
+    with opened("stock", stock, url) as one, opened("patched", patched, url) as other:
+        yield Pair(one, other)
 
 
 class Pair:
@@ -152,134 +148,60 @@ class Pair:
 
     def __init__(self, stock: Worker, patched: Worker) -> None:
         self._workers = (stock, patched)
+        self.catalogue: Catalogue = stock.ask("catalogue")
 
-    def compare(self, asked: Sequence[Scenario]) -> list[tuple[Answer, Answer]]:
-        """Return for each scenario the answers of stock and of patched."""
-        found = []
-        for start in range(0, len(asked), BATCH):
-            data = [each.to_json() for each in asked[start : start + BATCH]]
+    def compare(
+        self, asked: Iterable[Scenario]
+    ) -> Iterator[tuple[Scenario, Answer, Answer]]:
+        """Yield each scenario with the answers of stock and of patched."""
+        for batch in batched(asked, BATCH):
+            if unknown := {each.model for each in batch} - self.catalogue.keys():
+                raise StackError(f"there is no model {', '.join(sorted(unknown))}")
+            data = [asdict(each) for each in batch]
             # Both work at the same time.
             for worker in self._workers:
                 worker.send("run", scenarios=data)
             both = [worker.receive()["answers"] for worker in self._workers]
-            found += [
-                (Answer(**one), Answer(**other))
-                for one, other in zip(*both, strict=True)
-            ]
+            for scenario, one, other in zip(batch, *both, strict=True):
+                yield scenario, Answer(**one), Answer(**other)
+
+    def check(self, known: Sequence[Scenario], examples: int, seed: int) -> Report:
+        """Compare ``known`` scenarios, then random ones, up to the first difference.
+
+        That one is made as small as it can be. StackError if a worker fails.
+        """
+        report, began = Report(), time.monotonic()
+        asked = chain(known, islice(scenarios(self.catalogue, seed), examples))
+        for number, (scenario, *both) in enumerate(self.compare(asked), 1):
+            report.paths[path(scenario, both[1])] += 1
+            if found := difference(scenario, *both):
+                report.difference = self._smallest(found)
+                break
+            if number % TURN == 0:
+                say(f"{number:,} scenarios, no difference")
+        report.seconds = time.monotonic() - began
+        return report
+
+    def _smallest(self, found: Difference) -> Difference:
+        for compared in self.compare(smaller(found.scenario)):
+            if less := difference(*compared):
+                return self._smallest(less)
         return found
 
 
-@contextmanager
-def opened(name: str, tree: Path, url: str, folder: Path) -> Iterator[Worker]:
-    """Start a worker with its databases made."""
-    module = "lab.fuzz.worker"
-    with started(name, tree, url, folder, module=module) as worker:
-        worker.ask("open", name=f"fuzz_{name}", folder=None, synchronous="OFF")
-        worker.ask("prepare", name=f"fuzz_{name}")
-        yield worker
-
-
-@contextmanager
-def pair(stock: Path, patched: Path, url: str) -> Iterator[Pair]:
-    """Start both; ended, and their databases dropped, when the block is left."""
-    with (
-        tempfile.TemporaryDirectory(prefix="fuzz-") as name,
-        opened(STOCK, stock, url, Path(name)) as one,
-        opened(PATCHED, patched, url, Path(name)) as other,
-    ):
-        yield Pair(one, other)
-
-
-def difference(scenario: Scenario, stock: Answer, patched: Answer) -> Difference | None:
-    """Return the difference, if there is one that is not allowed."""
-    before, after = normalised(scenario, stock.outcome, patched.outcome)
-    # As text: the order in which attributes were set may be seen as well.
-    same = json.dumps(before) == json.dumps(after)
-    return None if same else Difference(scenario, stock, patched)
-
-
-def check_known(pair: Pair, known: Sequence[Scenario], report: Report) -> None:
-    """Compare these scenarios, up to the first difference."""
-    for scenario, (one, other) in zip(known, pair.compare(known), strict=True):
-        report.paths[path(scenario, other)] += 1
-        report.difference = difference(scenario, one, other)
-        if report.difference:
-            return
-
-
-def check_random(pair: Pair, examples: int, seed: int, report: Report) -> None:
-    """Compare scenarios that hypothesis draws; a difference is shrunk.
-
-    The scenarios that shrinking tries are not counted.
-    """
-    broken: list[StackError] = []
-
-    def compare(scenario: Scenario) -> None:
-        if broken:
-            raise broken[0]
-        try:
-            [(one, other)] = pair.compare([scenario])
-        except StackError as error:
-            broken.append(error)
-            raise
-        found = difference(scenario, one, other)
-        if not report.difference:
-            report.paths[path(scenario, other)] += 1
-            if report.scenarios % TURN == 0:
-                say(f"{report.scenarios:,} scenarios, no difference")
-        if found:
-            report.difference = found
-            raise Found(found)
-
-    settings = hypothesis.settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
-        verbosity=Verbosity.quiet,
-        report_multiple_bugs=False,
-        print_blob=False,
-    )
-    test = settings(hypothesis.given(scenarios())(compare))
-    try:
-        hypothesis.seed(seed)(test)()
-    except Found as error:
-        report.difference = error.difference
-    except hypothesis.errors.Flaky:
-        # It came once and did not come back: a finding too, just not a shrunk one.
-        if broken:
-            raise broken[0] from None
-
-
-def corpus() -> list[Scenario]:
-    """Return the scenarios that once showed something; every check begins so."""
+def corpus() -> list[dict[str, Any]]:
+    """Return what once showed something; ``finds`` names the plants that it finds."""
     return [
-        Scenario.from_json(each["scenario"])
+        each | {"scenario": Scenario.from_json(each["scenario"])}
         for each in json.loads(CORPUS.read_text("utf-8"))
     ]
 
 
-def check(
-    stock: Path,
-    patched: Path,
-    url: str,
-    *,
-    known: Sequence[Scenario],
-    examples: int,
-    seed: int,
-) -> Report:
-    """Compare the Djangos in two folders on the server that ``url`` names.
-
-    First the ``known`` scenarios, then ``examples`` random ones. StackError if a
-    worker fails.
-    """
-    report = Report()
-    with ExitStack() as stack:
-        both = stack.enter_context(pair(stock, patched, url))
-        began = time.monotonic()
-        check_known(both, known, report)
-        if not report.difference and examples:
-            check_random(both, examples, seed, report)
-        report.seconds = time.monotonic() - began
-    return report
+def read(path: Path) -> Scenario:
+    """Return the scenario that is written in the file; StackError if none is."""
+    try:
+        return Scenario.from_json(json.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise StackError(f"{path} cannot be read: {error.strerror}", HELP) from None
+    except ValueError as error:
+        raise StackError(f"{path} is not JSON: {error}", HELP) from None

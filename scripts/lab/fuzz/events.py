@@ -1,12 +1,12 @@
 """What happened during one scenario, in order; part of a worker's process."""
 
 import re
+from datetime import datetime
 from itertools import count
-from typing import Any
 
 ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
-
 EVENTS: list[str] = []
+NOW = [datetime(2026, 1, 1, 12)]  # the one moment that the clock shows
 _numbers = count(1)
 
 
@@ -15,11 +15,11 @@ def without_addresses(text: str) -> str:
 
 
 def note(*parts: object) -> None:
-    EVENTS.append(without_addresses(" ".join(str(part) for part in parts)))
+    EVENTS.append(without_addresses(" ".join(map(str, parts))))
 
 
 def start() -> None:
-    """Forget what happened before, so that every scenario counts from one."""
+    """Forget the scenario before, so that each counts from one."""
     global _numbers
     EVENTS.clear()
     _numbers = count(1)
@@ -29,6 +29,15 @@ def next_number() -> int:
     return next(_numbers)
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Return a value as text without what differs from process to process."""
     return f"{type(value).__qualname__} {without_addresses(repr(value))}"
+
+
+def now() -> datetime:
+    """Stand for timezone.now, the same in every process."""
+    return NOW[0]
+
+
+# Django may know the callables that have no side effects by their module.
+now.__module__ = "django.utils.timezone"

@@ -1,256 +1,112 @@
-"""The models of the worker's Django; their code notes that it ran.
-
-catalogue.py says the same of them without Django: which fields, keys and rows.
-"""
+"""The models of a worker's Django, from models.toml; their code notes that it ran."""
 
 import json
-import uuid
+import tomllib
+from collections.abc import Callable, Mapping
+from functools import partial
+from operator import attrgetter  # noqa: F401
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
+from django.contrib.contenttypes import fields as generic
 from django.contrib.contenttypes.models import ContentType
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
 from django.db import connection, models
-from django.db.models import F, Q, UniqueConstraint, Value
-from django.db.models.functions import Lower
+from django.db.models.functions import Lower  # noqa: F401
 from django.db.models.query_utils import DeferredAttribute
-from django.utils import timezone
+from django.utils import timezone  # noqa: F401
 
 from lab.fuzz.events import next_number, note, shown
+from lab.fuzz.values import KINDS, texts
 
 POSTGRESQL = connection.vendor == "postgresql"
+
+Char = partial(models.CharField, max_length=10)
+Text = partial(models.CharField, max_length=10, null=True)
+Slug = partial(models.CharField, max_length=20, unique=True)
+Integer = partial(models.IntegerField, default=0)
+Key = partial(models.ForeignKey, on_delete=models.CASCADE)
 
 
 def in_transaction() -> str:
     return "in a transaction" if connection.in_atomic_block else "on its own"
 
 
+def noting(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that notes its call and then is the original."""
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        note(name, in_transaction())
+        return original(*args, **kwargs)
+
+    return noted
+
+
+class Bare(models.Model):
+    n = Integer()
+
+    class Meta:
+        abstract = True
+
+
+class Keyed(Bare):
+    slug = Slug()
+
+    class Meta:
+        abstract = True
+
+
+def from_db(cls: Any, db: Any, names: Any, values: Any, **kwargs: Any) -> Any:
+    """Load as the recipe in Django's documentation does."""
+    note("from_db", *map(shown, values))
+    made = models.Model.from_db.__func__(cls, db, names, values, **kwargs)
+    made._loaded = dict(zip(names, values, strict=True))
+    return made
+
+
+def init(instance: Any, *args: Any, **kwargs: Any) -> None:
+    models.Model.__init__(instance, *args, **kwargs)
+    note("__init__", shown(instance.n), in_transaction())
+    instance._first = instance.n
+
+
+def set_n(instance: Any, value: Any) -> None:
+    note("level set", shown(value), in_transaction())
+    instance.n = value
+
+
+def set_attribute(instance: Any, name: str, value: Any) -> None:
+    if name == "n":
+        note("__setattr__", shown(value), in_transaction())
+    models.Model.__setattr__(instance, name, value)
+
+
 def serial() -> int:
-    """A default of the project's: it counts, and may look at the connection."""
+    """A default of a project: it counts, and may look at the connection."""
     number = next_number()
     note("default", number, in_transaction())
     return number
 
 
-def numbered_uuid() -> uuid.UUID:
+def numbered_uuid() -> UUID:
     number = next_number()
     note("default uuid", number)
-    return uuid.UUID(int=0xD1FF << 64 | number)
+    return UUID(int=0xD1FF << 64 | number)
 
 
 # Django may know the callables that have no side effects by their module.
 numbered_uuid.__module__ = "uuid"
 
 
-class Plain(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-    text = models.CharField(max_length=10, null=True)
-
-
-class PlainProxy(Plain):
-    class Meta:
-        proxy = True
-
-
-class Natural(models.Model):
-    code = models.CharField(max_length=8, primary_key=True)
-    n = models.IntegerField(default=0)
-    text = models.TextField(null=True)
-
-
-class Identified(models.Model):
-    id = models.UUIDField(primary_key=True, default=numbered_uuid)
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-
-
-class Composite(models.Model):
-    pk = models.CompositePrimaryKey("tenant", "number")
-    tenant = models.IntegerField()
-    number = models.IntegerField()
-    n = models.IntegerField(default=0)
-    text = models.CharField(max_length=10, null=True)
-
-
-class Together(models.Model):
-    a = models.CharField(max_length=10, db_column="first")
-    b = models.IntegerField(db_column="the second")
-    n = models.IntegerField(default=0)
-
-    class Meta:
-        unique_together = (("a", "b"),)
-
-
-class Total(models.Model):
-    a = models.CharField(max_length=10)
-    b = models.IntegerField(null=True)
-    n = models.IntegerField(default=0)
-
-    class Meta:
-        constraints = (UniqueConstraint(fields=["a", "b"], name="total_ab"),)
-
-
-class Loose(UniqueConstraint):
-    """A constraint of the project's that is weaker than Django thinks."""
+class Loose(models.UniqueConstraint):
+    """A constraint of a project that is weaker than Django thinks."""
 
     def create_sql(self, model: Any, schema_editor: Any) -> None:
         return None
 
     constraint_sql = create_sql
-
-
-class Partial(models.Model):
-    """What looks unique and is not, or not always."""
-
-    some = models.CharField(max_length=10, default="")
-    active = models.BooleanField(default=False)
-    late = models.CharField(max_length=10, default="")
-    lower = models.CharField(max_length=10, default="")
-    loose = models.CharField(max_length=10, default="")
-    n = models.IntegerField(default=0)
-
-    class Meta:
-        constraints = (
-            UniqueConstraint(
-                fields=["some"], condition=Q(active=True), name="partial_some"
-            ),
-            UniqueConstraint(
-                fields=["late"],
-                deferrable=models.Deferrable.DEFERRED,
-                name="partial_late",
-            ),
-            UniqueConstraint(Lower("lower"), name="partial_lower"),
-            Loose(fields=["loose"], name="partial_loose"),
-        )
-
-
-class Nulls(models.Model):
-    tag = models.CharField(max_length=10, null=True, unique=True)
-    code = models.CharField(max_length=10, null=True)
-    n = models.IntegerField(default=0)
-
-    class Meta:
-        constraints = (
-            UniqueConstraint(fields=["code"], nulls_distinct=False, name="nulls_code"),
-        )
-
-
-class Stamps(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-    made = models.DateTimeField(auto_now_add=True)
-    changed = models.DateTimeField(auto_now=True)
-    seen = models.DateTimeField(default=timezone.now)
-    day = models.DateField(null=True, unique=True)
-    at = models.TimeField(null=True)
-
-
-class Defaulted(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(db_default=7)
-    text = models.CharField(max_length=10, db_default="db")
-
-
-class Counted(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    number = models.IntegerField(default=serial)
-    n = models.IntegerField(default=0)
-
-
-class Generated(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-    text = models.CharField(max_length=10, null=True)
-    twice = models.GeneratedField(
-        expression=F("n") * 2, output_field=models.IntegerField(), db_persist=True
-    )
-
-
-class Invalid(models.Model):
-    """The new row, or what SQLite computes from it, need not be a date at all."""
-
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-    text = (models.DateField if POSTGRESQL else models.TextField)(null=True)
-    day = models.GeneratedField(
-        expression=F("text"), output_field=models.DateField(), db_persist=True
-    )
-
-
-class InvalidDefault(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-    day = models.DateField(
-        db_default=Value("2026-02-28" if POSTGRESQL else "2026-02-31")
-    )
-
-
-class Owner(models.Model):
-    name = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-    plains = models.ManyToManyField(Plain, related_name="owners")
-    notes = GenericRelation("Note")
-
-
-class Item(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    owner = models.ForeignKey(Owner, models.CASCADE, null=True, related_name="items")
-    home = models.ForeignKey(
-        Plain, models.CASCADE, null=True, to_field="slug", related_name="guests"
-    )
-    place = models.IntegerField(default=0)
-    n = models.IntegerField(default=0)
-
-    class Meta:
-        unique_together = (("owner", "place"),)
-
-
-class Profile(models.Model):
-    owner = models.OneToOneField(Owner, models.CASCADE)
-    n = models.IntegerField(default=0)
-
-
-class Badge(models.Model):
-    owner = models.OneToOneField(Owner, models.CASCADE, primary_key=True)
-    n = models.IntegerField(default=0)
-
-
-class Note(models.Model):
-    content_type = models.ForeignKey(ContentType, models.CASCADE)
-    object_id = models.IntegerField()
-    about = GenericForeignKey()
-    kind = models.CharField(max_length=10)
-    n = models.IntegerField(default=0)
-
-    class Meta:
-        unique_together = (("content_type", "object_id", "kind"),)
-
-
-class Ordered(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    owner = models.ForeignKey(Owner, models.CASCADE)
-    n = models.IntegerField(default=0)
-
-    class Meta:
-        order_with_respect_to = "owner"
-
-
-class Doc(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    data = models.JSONField(null=True, unique=True)
-    n = models.IntegerField(default=0)
-
-
-class Numbers(models.Model):
-    amount = models.DecimalField(max_digits=8, decimal_places=2, unique=True)
-    ratio = models.FloatField(null=True, unique=True)
-    big = models.BigIntegerField(null=True, unique=True)
-    span = models.DurationField(null=True, unique=True)
-    flag = models.BooleanField(default=False)
-    small = models.PositiveSmallIntegerField(default=1)
-    n = models.IntegerField(default=0)
 
 
 class Kept(Storage):
@@ -273,140 +129,20 @@ class Kept(Storage):
         return f"{file_root}_{len(self.files)}{file_ext}"
 
 
-class Attachment(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    file = models.FileField(max_length=40, storage=Kept())
-    n = models.IntegerField(default=0)
-
-
-class Prop(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-
-    @property
-    def level(self) -> Any:
-        return self.n
-
-    @level.setter
-    def level(self, value: Any) -> None:
-        note("level set", shown(value), in_transaction())
-        self.n = value
-
-    @property
-    def doubled(self) -> Any:
-        return self.n * 2
-
-
-class Checked(models.Model):
-    slug = models.CharField(max_length=5, unique=True)
-    n = models.IntegerField(default=0)
-
-    class Meta:
-        constraints = (models.CheckConstraint(condition=Q(n__gte=0), name="checked"),)
-
-
-class Collated(models.Model):
-    slug = models.CharField(
-        max_length=20, unique=True, db_collation=None if POSTGRESQL else "NOCASE"
-    )
-    n = models.IntegerField(default=0)
-
-
-class Odd(models.Model):
-    """Fields named as the arguments of the methods."""
-
-    defaults = models.CharField(max_length=20, unique=True)
-    create_defaults = models.CharField(max_length=20, default="")
-    n = models.IntegerField(default=0)
-
-
-class ActiveQuerySet(models.QuerySet):
+class LargeQuerySet(models.QuerySet):
     def large(self) -> Any:
         return self.filter(n__gte=5)
 
 
-class ActiveManager(models.Manager):
+class Active(models.Manager):
     def get_queryset(self) -> Any:
         return super().get_queryset().filter(active=True)
-
-
-class Managed(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    active = models.BooleanField(default=True)
-    n = models.IntegerField(default=0)
-
-    objects = ActiveManager.from_queryset(ActiveQuerySet)()
-    every = models.Manager()
 
 
 class CreatingQuerySet(models.QuerySet):
     def create(self, **kwargs: Any) -> Any:
         note("create", sorted(kwargs), in_transaction())
         return super().create(**{"text": "made", **kwargs})
-
-
-class Creating(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-    text = models.CharField(max_length=10, null=True)
-
-    objects = CreatingQuerySet.as_manager()
-
-
-class BaseManager(models.Manager):
-    def get_queryset(self) -> Any:
-        return super().get_queryset().filter(hidden=False)
-
-
-class Based(models.Model):
-    """save() does not reach a row that the base manager leaves out."""
-
-    slug = models.CharField(max_length=20, unique=True)
-    hidden = models.BooleanField(default=False)
-    n = models.IntegerField(default=0)
-
-    objects = models.Manager()
-    rest = BaseManager()
-
-    class Meta:
-        base_manager_name = "rest"
-
-
-class Ignored(models.Model):
-    """A trigger ignores every UPDATE of a row whose n is 4."""
-
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-
-
-class Selected(models.Model):
-    """The same trigger, and the option made for it."""
-
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-
-    class Meta:
-        select_on_save = True
-
-
-class Triggered(models.Model):
-    """A trigger writes ``stamp`` on every UPDATE."""
-
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-    stamp = models.IntegerField(default=0)
-
-
-class Unmanaged(models.Model):
-    """The table lacks the unique index."""
-
-    id = models.IntegerField(primary_key=True)
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-
-    class Meta:
-        managed = False
-        db_table = "fuzz_unmanaged"
 
 
 class SlugField(models.CharField):
@@ -417,22 +153,10 @@ class SlugField(models.CharField):
         return value
 
 
-class Slugged(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-    path = SlugField(max_length=40, default="")
-
-
 class ShoutField(models.CharField):
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
         note("from_db_value", shown(value))
         return value and value.upper()
-
-
-class Converted(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-    text = ShoutField(max_length=10, null=True)
 
 
 class FormattedField(models.CharField):
@@ -440,46 +164,32 @@ class FormattedField(models.CharField):
         return f"UPPER({sql})", params
 
 
-class Formatted(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-    text = FormattedField(max_length=10, null=True)
+class Late(DeferredAttribute):
+    """A descriptor that is not Django's but derived from it."""
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        note(type(self).__name__, shown(value), in_transaction())
+        instance.__dict__[self.field.attname] = value
 
 
 class Described:
-    """A descriptor of the project's, as those of encrypted fields."""
+    """A descriptor of a project, as those of encrypted fields."""
 
     def __init__(self, field: Any) -> None:
         self.field = field
 
-    def __set__(self, instance: Any, value: Any) -> None:
-        note("described", shown(value), in_transaction())
-        instance.__dict__[self.field.attname] = value
+    __set__ = Late.__set__
 
     def __get__(self, instance: Any, cls: Any = None) -> Any:
         return self if instance is None else instance.__dict__[self.field.attname]
 
 
+class LateField(models.IntegerField):
+    descriptor_class = Late
+
+
 class DescribedField(models.IntegerField):
     descriptor_class = Described
-
-
-class LateAttribute(DeferredAttribute):
-    """A descriptor that is not Django's but derived from it."""
-
-    def __set__(self, instance: Any, value: Any) -> None:
-        note("late", shown(value), in_transaction())
-        instance.__dict__[self.field.attname] = value
-
-
-class LateField(models.IntegerField):
-    descriptor_class = LateAttribute
-
-
-class Descriptors(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    n = DescribedField(default=0)
-    late = LateField(default=0)
 
 
 class Decoder(json.JSONDecoder):
@@ -488,60 +198,91 @@ class Decoder(json.JSONDecoder):
         return super().decode(text, *args)
 
 
-class Decoded(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-    data = models.JSONField(null=True, decoder=Decoder)
+OPTIONS = ("_base", "_meta", "_keys", "_kinds", "_managers")
+TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+WILD = TABLES.pop("_wild")
+NAMES = vars(generic) | vars(models) | globals()
 
 
-class Loaded(models.Model):
-    """The recipe of Django's documentation for from_db()."""
-
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-
-    @classmethod
-    def from_db(cls, db: Any, field_names: Any, values: Any, **kwargs: Any) -> Any:
-        note("from_db", *map(shown, values))
-        made = super().from_db(db, field_names, values, **kwargs)
-        made._loaded = dict(zip(field_names, values, strict=True))
-        return made
+def define(name: str, table: Mapping[str, Any]) -> Any:
+    """Return the model of one table of models.toml."""
+    members = {
+        key: eval(value[0], NAMES)
+        for key, value in table.items()
+        if key not in OPTIONS and value[0]
+    }
+    meta = eval(f"dict({table.get('_meta', '')})", NAMES)
+    members |= {"__module__": __name__, "Meta": type("Meta", (), meta)}
+    return type(name, (NAMES[table.get("_base", "Keyed")],), members)
 
 
-class Started(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        note("__init__", shown(self.n), in_transaction())
-        self._first = self.n
+for _name, _table in TABLES.items():
+    NAMES[_name] = define(_name, _table)
 
 
-class Saved(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        note("save", sorted(kwargs.get("update_fields") or ()), in_transaction())
-        super().save(*args, **kwargs)
+def own_models() -> list[Any]:
+    return [NAMES[name] for name in TABLES]
 
 
-class Guarded(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
+def kind(field: Any) -> str:
+    """Return a name in KINDS, or "fk:Model.column" of a foreign key."""
+    if field.remote_field:
+        model, column = field.remote_field.model, field.target_field.attname
+        return (
+            "ContentType" if model is ContentType else f"fk:{model.__name__}.{column}"
+        )
+    if field.generated:
+        field = field.output_field
+    if isinstance(field, models.AutoField):
+        return "IntegerField"
+    # The values of a TextField are a CharField's.
+    names: list[str] = [
+        each.__name__ for each in (*type(field).__mro__, models.CharField)
+    ]
+    return next(name for name in names if name in KINDS)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "n":
-            note("__setattr__", shown(value), in_transaction())
-        super().__setattr__(name, value)
+
+def rows(model: Any) -> list[dict[str, str]]:
+    """Return the rows at the start, column → expression."""
+    opts = model._meta.concrete_model._meta
+    columns = {"slug": "'a', 'b', 'c'"} if issubclass(model, Keyed) else {}
+    columns["n"] = "1, 4, 6"
+    for key, value in TABLES[opts.object_name].items():
+        if key not in OPTIONS and len(value) == 2:
+            field = opts.get_field(key)
+            related = kind(field).startswith("fk:")
+            columns[field.attname if related else key] = value[1]
+    values = zip(*map(texts, columns.values()), strict=False)
+    return [dict(zip(columns, row, strict=True)) for row in values]
 
 
-class Parent(models.Model):
-    slug = models.CharField(max_length=20, unique=True)
-    n = models.IntegerField(default=0)
+def described(model: Any) -> dict[str, Any]:
+    """Return what random calls need to know of a model: kinds of fields, keys, rows."""
+    opts, table = model._meta, TABLES[model.__name__]
+    fields = [each for each in opts.concrete_fields if each.name != "parent_ptr"]
+    kinds = {each.name: kind(each) for each in fields} | table.get("_kinds", {})
+    keys = [
+        *([each.name] for each in fields if each.unique),
+        *opts.unique_together,
+        *([[each.name for each in opts.pk_fields]] if len(opts.pk_fields) > 1 else []),
+        *(each.fields for each in opts.total_unique_constraints),
+        *(each.split() for each in table.get("_keys", [])),
+        *([] if opts.pk.name == "id" else [["pk"]]),
+    ]
+    start = [{"id": str(number)} | row for number, row in enumerate(rows(model), 1)]
+    for row in start:
+        pk = [row.get(each.attname, row["id"]) for each in opts.pk_fields]
+        row["pk"] = pk[0] if len(pk) == 1 else f"[{', '.join(pk)}]"
+    return {
+        "kinds": kinds
+        | dict.fromkeys(sorted(opts._property_names - {"pk"}), "property"),
+        "keys": keys,
+        "rows": start,
+        "pk": "IntegerField" if opts.pk.remote_field else kind(opts.pk),
+        "tame": model.__name__ not in WILD,
+        "managers": table.get("_managers", ["objects"]),
+    }
 
 
-class Child(Parent):
-    code = models.CharField(max_length=10, unique=True)
-    extra = models.IntegerField(default=0)
+def catalogue() -> dict[str, Any]:
+    return {model.__name__: described(model) for model in own_models()}

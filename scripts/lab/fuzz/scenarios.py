@@ -1,323 +1,264 @@
-"""How scenarios are drawn.
+"""Scenarios: one call each, drawn at random, made smaller, and shown to a person."""
 
-About half are plain enough for the patched Django's own path. The others leave it
-in one or two places, each of which a condition of the patch has to see.
-"""
-
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from random import Random
 from typing import Any
 
-from hypothesis import strategies as st
+from common.errors import StackError
+from lab.fuzz.values import KINDS, LISTS, RELATED
 
-from lab.fuzz.catalogue import CATALOGUE, RELATED
-from lab.fuzz.pools import (
-    ANYWHERE,
-    AROUND,
-    FRESH,
-    GOOD,
-    NOWHERE,
-    ODD,
-    QUERYSET_METHODS,
-    TARGETS,
-    Named,
-)
-from lab.fuzz.scenario import Scenario
+type Texts = dict[str, str]
+type Catalogue = Mapping[str, Mapping[str, Any]]
 
-type Draw = st.DrawFn
-type Strategy = st.SearchStrategy[Any]
-
-TAME = [name for name, entry in CATALOGUE.items() if entry.tame]
-REST = [name for name, entry in CATALOGUE.items() if not entry.tame]
+SIMPLE = ("None", "1", "'a'", "'x'")  # values to try when a scenario is made smaller
 
 
-def weighted(**weights: int) -> Strategy:
-    return st.sampled_from(
-        [name for name, many in weights.items() for _ in range(many)]
-    )
+@dataclass(frozen=True)
+class Scenario:
+    """One call; all values are expressions with the names of words.py.
+
+    Each of ``steps`` makes a query set of ``qs``, the one before; ``around`` is what
+    other code did to the project, ``before`` are changes of rows and ``transaction`` is
+    one that calls.within() knows. None as defaults: the argument is not given.
+    """
+
+    model: str = "Plain"
+    method: str = "update_or_create"
+    source: str = "Model.objects"
+    steps: list[str] = field(default_factory=list)
+    lookup: Texts = field(default_factory=dict)
+    defaults: Texts | None = None
+    create_defaults: Texts | None = None
+    transaction: str = "none"
+    around: list[str] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Scenario":
+        """Return a scenario; StackError if the data are not one."""
+        try:
+            return cls(**data)
+        except TypeError:
+            raise StackError(f"not a scenario: {json.dumps(data)[:200]}") from None
+
+    def __str__(self) -> str:
+        given = [f"{name}={text}" for name, text in self.lookup.items()]
+        for name in ("defaults", "create_defaults"):
+            if (values := getattr(self, name)) is not None:
+                inside = (f"{key!r}: {text}" for key, text in values.items())
+                given.append(f"{name}={{{', '.join(inside)}}}")
+        lines = [
+            *self.before,
+            *(f"with {text}" for text in self.around),
+            f"transaction: {self.transaction}",
+            f"qs = {self.source.replace('Model', self.model, 1)}",
+            *(f"qs = {text}" for text in self.steps),
+            f"qs.{self.method}({', '.join(given)})",
+        ]
+        return "\n".join(lines)
 
 
-plain_or_wild = weighted(plain=6, one=5, two=1)
+def smaller(scenario: Scenario) -> Iterator[Scenario]:
+    """Yield what is one step simpler, the largest steps first."""
+    blank, parts = asdict(Scenario()), asdict(scenario)
+    for name, given in parts.items():
+        if given != blank[name]:
+            yield Scenario(**parts | {name: blank[name]})
+    for name, given in parts.items():
+        less: list[Any] = []
+        if isinstance(given, list):
+            less = [given[:at] + given[at + 1 :] for at in range(len(given))]
+        elif isinstance(given, dict):
+            less = [{key: given[key] for key in given if key != out} for out in given]
+            for key, text in given.items():
+                simpler = SIMPLE[: SIMPLE.index(text) if text in SIMPLE else None]
+                less += [given | {key: each} for each in simpler]
+        for each in less:
+            yield Scenario(**parts | {name: each})
+
+
+# How often each is drawn, next to the others.
+WILD_PLACES = [0] * 6 + [1] * 5 + [2]
 # As many as there are things to try in each place.
-places = weighted(steps=4, around=3, model=3, defaults=3, lookup=2, create=1, before=1)
-tame_models = st.sampled_from(["Plain", "Natural", "Stamps", "Item", *TAME])
-other_models = st.sampled_from(REST)
-methods = weighted(update_or_create=8, get_or_create=3, aupdate_or_create=1)
-odd_lookups = st.sampled_from(
-    [
-        *("odd", "odd", "odd", "other", "exact", "iexact", "in", "generator"),
-        *("more", "unknown", "joined", "property", "only", "empty", "null", "null"),
-    ]
-)
-odd_defaults = weighted(odd=8, alone=3, unknown=1, lookup=1, pk=1, empty=2, both=1)
-relation_forms = weighted(instance=3, attname=2, value=1)
-transactions = weighted(
-    none=6, atomic=4, nested=2, escape=2, off=1, rollback=1, broken=1
-)
-chance = {one_in: st.integers(1, one_in).map(lambda n: n == 2) for one_in in (2, 4, 8)}
-numbers = st.integers(0, 2)
-counts = st.sampled_from((1, 1, 2, 3))
-around = st.sampled_from(AROUND)
-nowhere = st.sampled_from(NOWHERE)
-keys = {name: st.sampled_from(entry.keys) for name, entry in CATALOGUE.items()}
-names = {name: st.sampled_from([*entry.kinds]) for name, entry in CATALOGUE.items()}
-fresh = {kind: st.sampled_from(values) for kind, values in FRESH.items()}
-good = {kind: st.sampled_from(values) for kind, values in GOOD.items()}
-odd = {kind: st.sampled_from((*ODD[kind], *ANYWHERE)) for kind in ODD}
-targets = {kind: st.sampled_from(rows) for kind, rows in TARGETS.items()}
+PLACES = ["steps"] * 4 + ["around", "model", "defaults"] * 3
+PLACES += ["lookup", "lookup", "create", "before"]
+METHODS = ["update_or_create"] * 8 + ["get_or_create"] * 3 + ["aupdate_or_create"]
+TRANSACTIONS = ["none"] * 6 + ["atomic"] * 4 + ["nested", "escape"] * 2
+TRANSACTIONS += ["off", "rollback", "broken"]
+FAVOURITES = ["Plain", "Natural", "Stamps", "Item"]
 
 
-@st.composite
-def scenarios(draw: Draw) -> Scenario:
-    """Draw a scenario of any kind."""
-    how = draw(plain_or_wild)
-    wild = set() if how == "plain" else {draw(places)}
-    if how == "two":
-        wild.add(draw(places))
-    model = draw(other_models if "model" in wild else tame_models)
-    method = draw(methods)
-    key = draw(keys[model])
-    lookup = _lookup(draw, model, key)
-    if "lookup" in wild:
-        lookup = _odd_lookup(draw, model, lookup)
-    defaults = _defaults(draw, model, key, "defaults" in wild)
-    create = None
-    if method != "get_or_create" and ("create" in wild or draw(chance[2])):
-        create = _defaults(draw, model, (), False)
-        if "create" in wild:
-            create = _odd_create(draw, model, lookup, create)
-    return Scenario(
-        model=model,
-        method=method,
-        source=_source(draw, model),
-        steps=_steps(draw, model, "steps" in wild),
-        lookup=lookup,
-        defaults=defaults,
-        create_defaults=create,
-        transaction=draw(transactions),
-        around=[draw(around)] if "around" in wild else [],
-        before=_before(draw, model) if "before" in wild else [],
-    )
+def scenarios(catalogue: Catalogue, seed: int) -> Iterator[Scenario]:
+    """Yield scenarios without end, the same ones for the same seed.
+
+    About half are plain enough for the patched Django's own path. The others leave it
+    in one or two places, each of which a condition of the patch has to see.
+    """
+    random = Random(seed)
+    tame = [name for name, model in catalogue.items() if model["tame"]]
+    wild = [name for name, model in catalogue.items() if not model["tame"]]
+    while True:
+        places = {*random.choices(PLACES, k=random.choice(WILD_PLACES))}
+        model = random.choice(wild if "model" in places else FAVOURITES + tame)
+        yield Draw(random, catalogue, model).scenario(places)
 
 
-def row_value(model: str, number: int, name: str) -> Any:
-    """Return what a row has at the start; None where the model's default rules."""
-    rows = CATALOGUE[model].rows or CATALOGUE["Plain"].rows
-    number %= len(rows)
-    row = rows[number]
-    if name == "pk" and model == "Composite":
-        return [row["tenant"], row["number"]]
-    if name == "pk":
-        name = {"Natural": "code", "Badge": "owner_id"}.get(model, "id")
-    return row.get("id", number + 1) if name == "id" else row.get(name)
+class Draw:
+    """Draws the parts of one scenario."""
 
+    def __init__(self, random: Random, catalogue: Catalogue, model: str) -> None:
+        self._random = random
+        self._catalogue = catalogue
+        self._model = model
+        self._entry = catalogue[model]
+        self._kinds: Texts = self._entry["kinds"]
 
-def forms(kind: str, value: Any) -> list[Any]:
-    """Return the value, and what means it or nearly means it."""
-    if isinstance(value, dict) and value["$"] == "decimal":
-        of = value["of"]
-        return [value, of, float(of), {"$": "decimal", "of": f"{of}4"}, f"{of}0"]
-    if isinstance(value, dict) and value["$"] == "uuid":
-        return [value, f"{value['of']:032x}"]
-    if kind in ("int", "big") and isinstance(value, int):
-        return [value, str(value), float(value), f" {value} ", value + 0.5]
-    if kind == "char" and isinstance(value, str):
-        safe, lazy = {"$": "safe", "of": value}, {"$": "lazy", "of": value}
-        return [value, value.upper(), f"{value} ", safe, lazy]
-    return [value]
+    def scenario(self, places: set[str]) -> Scenario:
+        method = self._one(METHODS)
+        key = self._one(self._entry["keys"])
+        lookup = self._lookup(key)
+        if "lookup" in places:
+            lookup = self._odd_lookup(lookup)
+        create = None
+        if method != "get_or_create" and ("create" in places or self._chance(2)):
+            create = self._defaults(())
+            if "create" in places:
+                create |= self._odd_create(lookup)
+        steps = [self._one(LISTS["tame"])] if self._chance(4) else []
+        return Scenario(
+            model=self._model,
+            method=method,
+            source=self._source(),
+            steps=steps + ([self._one(LISTS["wild"])] if "steps" in places else []),
+            lookup=lookup,
+            defaults=self._defaults(key, odd="defaults" in places),
+            create_defaults=create,
+            transaction=self._one(TRANSACTIONS),
+            around=[self._one(LISTS["around"])] if "around" in places else [],
+            before=[self._before()] if "before" in places else [],
+        )
 
+    def _one[T](self, given: Sequence[T]) -> T:
+        return self._random.choice(given)
 
-def _lookup(draw: Draw, model: str, key: Sequence[str]) -> Named:
-    """Return keyword arguments that find a row, or would if it were there."""
-    entry, number, hit = CATALOGUE[model], draw(numbers), not draw(chance[4])
-    found: Named = {}
-    for name in key:
-        kind = entry.kinds.get(name, "int")
-        if kind in TARGETS:
-            raw = row_value(model, number, f"{name}_id") if hit else None
-            found |= _relation(draw, name, kind, raw)
-        elif hit:
-            known = forms(kind, row_value(model, number, name))
-            found[name] = draw(st.sampled_from(known)) if draw(chance[4]) else known[0]
-        elif name == "pk" and model == "Composite":
-            found[name] = draw(st.sampled_from(([7, 8], {"$": "tuple", "of": [1, 3]})))
-        else:
-            found[name] = draw(fresh[kind])
-    if draw(chance[8]):
-        # More than the key; the row has it, or has not.
-        found["n"] = row_value(model, number, "n") if draw(chance[2]) else 77
-    return found
+    def _chance(self, one_in: int) -> bool:
+        return self._random.randrange(one_in) == 0
 
-
-def _relation(draw: Draw, name: str, kind: str, raw: Any) -> Named:
-    """Return a foreign key as an instance, as its value or under its other name."""
-    pk, value = draw(targets[kind])
-    for each in TARGETS[kind]:
-        if each[1] == raw:
-            pk, value = each
-    form = draw(relation_forms)
-    if form == "instance":
-        return {name: {"$": "row", "of": kind.removeprefix("fk:"), "at": pk}}
-    return {name if form == "value" else f"{name}_id": value}
-
-
-def _odd_lookup(draw: Draw, model: str, lookup: Named) -> Named:
-    name = draw(names[model])
-    first = next(iter(lookup))
-    how = draw(odd_lookups)
-    value = lookup[first]
-    rest = {each: lookup[each] for each in lookup if each != first}
-    return {
-        "odd": lookup | {first: draw(nowhere)},
-        "other": lookup | {name: draw(nowhere)},
-        "exact": rest | {f"{first}__exact": value},
-        "iexact": rest | {f"{first}__iexact": value},
-        "in": rest | {f"{first}__in": [value]},
-        "generator": rest | {f"{first}__in": {"$": "generator", "of": [value]}},
-        "more": lookup | {"n__gte": draw(st.sampled_from((0, 2, 99)))},
-        "unknown": lookup | {"nothing": 1},
-        "joined": lookup | {"owner__n": 1},
-        "property": lookup | {"level": 1},
-        "only": {"n": draw(st.sampled_from((1, 4, 77)))},
-        "empty": {},
-        "null": lookup | {first: None},
-    }[how]
-
-
-def _defaults(draw: Draw, model: str, key: Sequence[str], wild: bool) -> Named:
-    """Return values of fields; good ones, but for one of them if ``wild``."""
-    kinds = CATALOGUE[model].kinds
-    found: Named = {}
-    for _ in range(draw(counts)):
-        name = draw(names[model])
-        if (name in key or name in ("id", "pk")) and not draw(chance[8]):
-            name = "n"
-        if kinds[name] not in TARGETS:
-            found[name] = draw(good[kinds[name]])
-        else:
-            # A value under the field's own name is an error.
-            given = _relation(draw, name, kinds[name], None)
-            found |= {name: None} if draw(chance[8]) else given
-    if not wild:
+    def _lookup(self, key: Sequence[str]) -> Texts:
+        """Return keyword arguments that find a row, or would if it were there."""
+        row, hit = self._one(self._entry["rows"]), not self._chance(4)
+        found: Texts = {}
+        for name in key:
+            kind = self._entry["pk"] if name == "pk" else self._kinds[name]
+            if kind.startswith("fk:"):
+                found |= self._relation(name, row.get(f"{name}_id") if hit else None)
+            elif hit:
+                found[name], forms = row[name], KINDS[kind].get("forms")
+                if forms and row[name] != "None" and self._chance(4):
+                    found[name] = self._one(forms).replace("VALUE", row[name])
+            else:
+                found[name] = self._one(KINDS[kind]["fresh"])
+        if self._chance(8):
+            # More than the key; the row has it, or has not.
+            found["n"] = row["n"] if self._chance(2) else "77"
         return found
-    name = draw(names[model])
-    how = draw(odd_defaults)
-    kind = kinds[name] if kinds[name] not in TARGETS else "int"
-    if kinds[name] in TARGETS and draw(chance[2]):
-        name = f"{name}_id"
-    value = draw(odd[kind])
-    if how == "both":
-        for each in kinds:
-            if kinds[each] in TARGETS:
-                row = {"$": "row", "of": kinds[each].removeprefix("fk:"), "at": 2}
-                return found | {each: row, f"{each}_id": draw(targets[kinds[each]])[1]}
-    return {
-        "odd": found | {name: value},
-        "alone": {name: value},
-        "unknown": found | {"nothing": 1},
-        "lookup": found | {"n__gte": 1},
-        "pk": found | {"pk": draw(fresh["int"])},
-        "empty": {},
-        "both": {},
-    }[how]
 
+    def _targets(self, name: str) -> tuple[str, list[tuple[str, str]]]:
+        """Return the model that a foreign key points to; key and value of its rows."""
+        model, column = self._kinds[name].removeprefix("fk:").split(".")
+        return model, [
+            (row["pk"], row[column]) for row in self._catalogue[model]["rows"]
+        ]
 
-def _odd_create(draw: Draw, model: str, lookup: Named, create: Named) -> Named:
-    """Return values for a new row with one that is odd, or that makes the row."""
-    if draw(chance[4]):
-        race = {"$": "call", "name": "race", "do": "insert", "with": lookup, "of": 5}
-        return create | {"n": race}
-    return create | _defaults(draw, model, (), True)
+    def _relation(self, name: str, value: str | None = None) -> Texts:
+        """Return a foreign key as an instance, as its value or under its other name."""
+        model, rows = self._targets(name)
+        pk, value = self._one([row for row in rows if row[1] == value] or rows)
+        instance, attname = {name: f"row({model}, {pk})"}, {f"{name}_id": value}
+        return self._one([*[instance] * 3, attname, attname, {name: value}])
 
+    def _odd_lookup(self, lookup: Texts) -> Texts:
+        first, value = next(iter(lookup.items()))
+        rest = {name: lookup[name] for name in lookup if name != first}
+        odd = self._one(LISTS["lookup"])
+        return self._one(
+            [
+                *[lookup | {first: odd}] * 3,
+                lookup | {self._one([*self._kinds]): odd},
+                rest | {f"{first}__exact": value},
+                rest | {f"{first}__iexact": value},
+                rest | {f"{first}__in": f"[{value}]"},
+                rest | {f"{first}__in": f"(each for each in [{value}])"},
+                lookup | {"n__gte": self._one(("0", "2", "99"))},
+                lookup | {"nothing": "1"},
+                lookup | {"owner__n": "1"},
+                lookup | {"level": "1"},
+                {"n": self._one(("1", "4", "77"))},
+                {},
+                *[lookup | {first: "None"}] * 2,
+            ]
+        )
 
-def _source(draw: Draw, model: str) -> list[Any]:
-    related = [where for where, found in RELATED.items() if found == model]
-    if draw(chance[4]) and related:
-        owner, accessor = draw(st.sampled_from(related))
-        return ["related", owner, draw(numbers) + 1, accessor]
-    manager: str = draw(st.sampled_from(CATALOGUE[model].managers))
-    return ["manager", manager]
+    def _defaults(self, key: Sequence[str], odd: bool = False) -> Texts:
+        """Return values of fields; good ones, but for one of them if ``odd``."""
+        found: Texts = {}
+        for _ in range(self._one((1, 1, 2, 3))):
+            name = self._one([*self._kinds])
+            if (name in key or name in ("id", "pk")) and not self._chance(8):
+                name = "n"
+            if not self._kinds[name].startswith("fk:"):
+                found[name] = self._one(KINDS[self._kinds[name]]["good"])
+            else:
+                # A value under the field's own name is an error.
+                found |= {name: "None"} if self._chance(8) else self._relation(name)
+        return self._odd_defaults(found) if odd else found
 
+    def _odd_defaults(self, found: Texts) -> Texts:
+        both: Texts = {}
+        for name, kind in self._kinds.items():
+            if kind.startswith("fk:"):
+                model, rows = self._targets(name)
+                both = {name: f"row({model}, 2)", f"{name}_id": self._one(rows)[1]}
+        name = self._one([*self._kinds])
+        kind = self._kinds[name]
+        if kind.startswith("fk:"):
+            name, kind = self._one((name, f"{name}_id")), "IntegerField"
+        value = self._one(self._one((KINDS[kind]["odd"], LISTS["default"])))
+        return self._one(
+            [
+                *[found | {name: value}] * 8,
+                *[{name: value}] * 3,
+                found | {"nothing": "1"},
+                found | {"n__gte": "1"},
+                found | {"pk": self._one(KINDS["IntegerField"]["fresh"])},
+                *[{}] * 2,
+                found | both,
+            ]
+        )
 
-TAME_STEPS = st.sampled_from(
-    [
-        ["filter", {"n__gte": 0}],
-        ["filter", {"n__lt": 5}],
-        ["filter", {"n": 4}],
-        ["exclude", {"n": 1}],
-        ["order_by", "-n"],
-        ["using", "default"],
-        ["using", "other"],
-        ["reverse"],
-        ["select_for_update", {}],
-        ["fetch_mode", "FETCH_PEERS"],
-        ["fetch_mode", "RAISE"],
-        ["either", {"n": 1}, {"n": 4}],
-        ["evaluated"],
-        ["filter", {"pk": 1}],
-        ["none"],
-    ]
-)
-WILD_STEPS = st.sampled_from(
-    [
-        ["only", "n"],
-        ["only", "pk"],
-        ["defer", "n"],
-        ["select_related"],
-        ["select_related", "owner"],
-        ["prefetch_related", "notes"],
-        ["annotate", {"more": {"$": "f", "of": "n", "plus": 1}}],
-        ["annotate", {"many": {"$": "count", "of": "pk"}}],
-        ["alias", {"more": {"$": "f", "of": "n", "plus": 1}}],
-        ["slice", 0, 1],
-        ["slice", 1, 2],
-        ["distinct"],
-        ["distinct", "n"],
-        ["select_for_update", {"nowait": True}],
-        ["select_for_update", {"skip_locked": True}],
-        ["select_for_update", {"of": ["self"]}],
-        ["values"],
-        ["values", "n"],
-        ["values_list", "n"],
-        ["union"],
-        ["intersection"],
-        ["extra", {"select": {"more": "n + 1"}}],
-        ["extra", {"where": ["n >= 4"]}],
-        ["extra", {"where": ["n >= 4 OR n = 1"]}],
-        ["extra", {"tables": ["fuzz_owner"]}],
-        ["filter", {"owner__n": 1}],
-        ["filter", {"slug": "a"}],
-        ["exclude", {"slug": "a"}],
-        ["exclude", {"tag": "x"}],
-        ["filter", {"tag": "a"}],
-        ["filter", {"nothing": 1}],
-        ["either", {"pk": 1}, {"pk": 2}],
-        ["either", {"tag": "a"}, {"n__gte": 0}],
-        ["either", {"slug": "a"}, {"n__gte": 0}],
-        ["large"],
-        ["explained"],
-        ["uncloned"],
-        ["own query"],
-        ["own iterable"],
-        *(["override", name] for name in QUERYSET_METHODS),
-    ]
-)
+    def _odd_create(self, lookup: Texts) -> Texts:
+        """Return values for a new row with one that is odd, or that makes the row."""
+        if self._chance(4):
+            given = [f"{name}={text}" for name, text in lookup.items()]
+            return {"n": f"call({', '.join(['5', repr('insert'), *given])})"}
+        return self._defaults((), odd=True)
 
+    def _source(self) -> str:
+        related = RELATED.get(self._model)
+        if related and self._chance(4):
+            return self._one(related).format(self._random.randint(1, 3))
+        return f"Model.{self._one(self._entry['managers'])}"
 
-def _steps(draw: Draw, model: str, wild: bool) -> list[Any]:
-    steps = [draw(TAME_STEPS)] if draw(chance[4]) else []
-    if wild:
-        steps.append(draw(WILD_STEPS))
-    return steps
-
-
-def _before(draw: Draw, model: str) -> list[Any]:
-    where, at = draw(st.sampled_from((model, model, "Owner"))), draw(numbers) + 1
-    if draw(chance[2]):
-        return [["delete", where, at]]
-    # One of the columns that are unique at once has to be another in a copy.
-    names = [
-        name
-        for name in ("slug", "name", "lower", "amount")
-        if name in CATALOGUE[where].kinds
-    ]
-    return [["copy", where, at, dict.fromkeys(names, "5")]]
+    def _before(self) -> str:
+        where = self._one((self._model, self._model, "Owner"))
+        at = self._one(self._catalogue[where]["rows"])["pk"]
+        if self._chance(2):
+            return f"delete({where}, {at})"
+        # One of the columns that are unique at once has to be another in a copy.
+        unique = {"slug", "name", "lower", "amount"} & {
+            *self._catalogue[where]["kinds"]
+        }
+        changes = "".join(f", {name}='5'" for name in sorted(unique))
+        return f"copy({where}, {at}{changes})"

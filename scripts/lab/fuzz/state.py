@@ -1,25 +1,21 @@
 """The rows of every table: made, read, and brought back after each scenario."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections, transaction
 
-from lab.fuzz.catalogue import CATALOGUE, LINKS
 from lab.fuzz.events import start
-from lab.fuzz.models import Ignored, Selected, Triggered, Unmanaged
-from lab.fuzz.values import Builder, model_named
-
-SEED = "seed_"
+from lab.fuzz.models import own_models, rows
+from lab.fuzz.words import NAMES, Words
 
 type Rows = dict[str, list[str]]
 
-UNMANAGED = "CREATE TABLE {} (id integer PRIMARY KEY, slug varchar(20), n integer)"
-IGNORING = {
+UNMANAGED = (
+    "CREATE TABLE fuzz_unmanaged (id integer PRIMARY KEY, slug varchar(20), n integer)"
+)
+IGNORE = {
     "sqlite": "CREATE TRIGGER {0}_ignore BEFORE UPDATE ON {0} WHEN OLD.n = 4"
     " BEGIN SELECT RAISE(IGNORE); END",
     "postgresql": "CREATE FUNCTION {0}_ignore() RETURNS trigger LANGUAGE plpgsql AS"
@@ -27,7 +23,7 @@ IGNORING = {
     " CREATE TRIGGER {0}_ignore BEFORE UPDATE ON {0}"
     " FOR EACH ROW EXECUTE FUNCTION {0}_ignore()",
 }
-STAMPING = {
+STAMP = {
     # SQLite cannot change a row before it is written.
     "sqlite": "CREATE TRIGGER {0}_stamp AFTER UPDATE OF n ON {0}"
     " BEGIN UPDATE {0} SET stamp = stamp + 1 WHERE id = OLD.id; END",
@@ -36,189 +32,118 @@ STAMPING = {
     " CREATE TRIGGER {0}_stamp BEFORE UPDATE ON {0}"
     " FOR EACH ROW EXECUTE FUNCTION {0}_stamp()",
 }
+TRIGGERS = {"fuzz_ignored": IGNORE, "fuzz_selected": IGNORE, "fuzz_triggered": STAMP}
+SEQUENCE = "sequence of "
+# The last number that each sequence gave.
+SEQUENCES = {
+    "sqlite": f"SELECT '{SEQUENCE}' || name, seq || '' FROM sqlite_sequence"
+    " WHERE seq > 0",
+    "postgresql": f"SELECT '{SEQUENCE}' || sequencename, last_value::text"
+    " FROM pg_sequences WHERE last_value IS NOT NULL",
+}
+MOVE = {
+    "sqlite": "UPDATE sqlite_sequence SET seq = {1} WHERE name = '{0}'",
+    "postgresql": "SELECT setval('\"{0}\"', greatest({1}, 1), {1} > 0)",
+}
 
 
 def make(alias: str) -> None:
     """Create the tables with their rows and triggers in an empty database."""
     connection = connections[alias]
+    models = [model for model in apps.get_models() if not model._meta.proxy]
     with connection.schema_editor() as editor:
-        for model in _models():
-            # Those made for many-to-many fields come with their model.
-            if model._meta.managed and not model._meta.auto_created:
+        for model in models:
+            if model._meta.managed:
                 editor.create_model(model)
     with connection.cursor() as cursor:
-        cursor.execute(UNMANAGED.format(Unmanaged._meta.db_table))
+        cursor.execute(UNMANAGED)
     ContentType.objects.clear_cache()
-    for model in _models():
+    for model in models:
         ContentType.objects.db_manager(alias).get_for_model(model)
-    for name, entry in CATALOGUE.items():
-        model = model_named(name)
-        for row in entry.rows:
-            model(**Builder(model).named(row)).save(using=alias)
+    for model in own_models():
+        for row in () if model._meta.proxy else rows(model):
+            model(**Words(model).values(row)).save(using=alias)
             start()
-    for name, pk, accessor, others in LINKS:
-        one = model_named(name)._base_manager.using(alias).get(pk=pk)
-        getattr(one, accessor).add(*others)
+    NAMES["Owner"]._base_manager.using(alias).get(pk=1).plains.add(1, 2)
     with connection.cursor() as cursor:
-        for model in (Ignored, Selected):
-            cursor.execute(IGNORING[connection.vendor].format(model._meta.db_table))
-        table = Triggered._meta.db_table
-        cursor.execute(STAMPING[connection.vendor].format(table))
+        for table, trigger in TRIGGERS.items():
+            cursor.execute(trigger[connection.vendor].format(table))
 
 
-def _models() -> Sequence[Any]:
-    return [
-        model
-        for model in apps.get_models(include_auto_created=True)
-        if not model._meta.proxy
-    ]
-
-
-class State(ABC):
+class State:
     """The tables of one database and what they held at the start."""
 
     def __init__(self, alias: str) -> None:
         self._connection = connections[alias]
-        self._quote = self._connection.ops.quote_name
-        self._models = {model._meta.db_table: model for model in _models()}
-        with self._connection.cursor() as cursor:
-            for table in self._models:
-                cursor.execute(
-                    f"CREATE TABLE {self._quote(SEED + table)} AS"
-                    f" SELECT * FROM {self._quote(table)}"
-                )
-        self._start = self._tables()
-        self._positions = self._sequences()
+        self._vendor = self._connection.vendor
+        quote = self._connection.ops.quote_name
+        # Table → the columns that a database does not compute itself.
+        self._columns: dict[str, str] = {}
+        queries = [SEQUENCES[self._vendor]]
+        for model in apps.get_models(include_auto_created=True):
+            if model._meta.proxy:
+                continue
+            table = model._meta.db_table
+            fields = model._meta.local_concrete_fields
+            if self._vendor == "sqlite":
+                columns = (f"quote({quote(each.column)})" for each in fields)
+                row = " || ' ' || ".join(columns)
+            else:
+                row = f"{quote(table)}::text"
+            queries.append(f"SELECT '{table}', {row} FROM {quote(table)}")
+            self._columns[table] = ", ".join(
+                quote(each.column) for each in fields if not each.generated
+            )
+            self._execute(f"CREATE TABLE seed_{table} AS SELECT * FROM {quote(table)}")
+        self._query = f"{' UNION ALL '.join(queries)} ORDER BY 1, 2"
+        self._start = self._read(self._query)
+        self._writes = self._count_writes()
 
     def changes(self) -> Rows:
         """Return what is not as at the start: tables, and positions of sequences."""
-        start, now = self._start, self._tables()
-        return self._moved() | {
-            table: rows for table, rows in now.items() if rows != start[table]
+        if self._writes is not None and self._count_writes() == self._writes:
+            # An INSERT that writes no row moves a sequence all the same.
+            now = self._start | self._read(SEQUENCES[self._vendor])
+        else:
+            now = self._read(self._query)
+        return {
+            name: now.get(name, [])
+            for name in dict.fromkeys([*self._start, *now])
+            if now.get(name) != self._start.get(name)
         }
 
     def restore(self, changed: Rows) -> None:
         """Bring back what ``changes`` returned."""
-        if not changed:
-            return
-        tables = [table for table in self._models if table in changed]
+        tables = [table for table in self._columns if table in changed]
         # The foreign keys are looked at when all the rows are back.
-        with (
-            transaction.atomic(self._connection.alias),
-            self._connection.cursor() as cursor,
-        ):
+        with transaction.atomic(self._connection.alias):
             for table in tables:
-                cursor.execute(f"DELETE FROM {self._quote(table)}")
+                self._execute(f"DELETE FROM {table}")
             for table in tables:
-                columns = ", ".join(
-                    self._quote(field.column)
-                    for field in self._models[table]._meta.local_concrete_fields
-                    if not field.generated
-                )
-                cursor.execute(
-                    f"INSERT INTO {self._quote(table)} ({columns})"
-                    f" SELECT {columns} FROM {self._quote(SEED + table)}"
-                )
-            self._move_back(cursor, self._positions)
+                into, columns = f"INSERT INTO {table}", self._columns[table]
+                self._execute(f"{into} ({columns}) SELECT {columns} FROM seed_{table}")
+            for name in changed:
+                if name.startswith(SEQUENCE):
+                    [last] = self._start.get(name, ["0"])
+                    which = name.removeprefix(SEQUENCE)
+                    self._execute(MOVE[self._vendor].format(which, last))
+        self._writes = self._count_writes()
 
-    def _moved(self) -> Rows:
-        return {
-            f"sequence of {name}": [str(position)]
-            for name, position in self._sequences().items()
-            if position != self._positions.get(name)
-        }
+    def _count_writes(self) -> int | None:
+        """Return a number that grows with each row that is written, None if unknown.
 
-    @abstractmethod
-    def _tables(self) -> Rows:
-        """Return the rows of each table as text."""
+        Reading the tables costs more than most scenarios do.
+        """
+        raw = self._connection.connection
+        return raw.total_changes if self._vendor == "sqlite" else None
 
-    @abstractmethod
-    def _sequences(self) -> dict[str, int]:
-        """Return the last number that each sequence gave, 0 for none."""
-
-    @abstractmethod
-    def _move_back(self, cursor: Any, positions: dict[str, int]) -> None: ...
-
-
-class SQLiteState(State):
-    def __init__(self, alias: str) -> None:
-        super().__init__(alias)
-        self._changes = self._raw.total_changes
-
-    @property
-    def _raw(self) -> Any:
-        return self._connection.connection
-
-    def changes(self) -> Rows:
-        # Reading the tables costs more than most scenarios do. An INSERT that
-        # writes no row moves a sequence all the same.
-        if self._raw.total_changes == self._changes:
-            return self._moved()
-        return super().changes()
-
-    def restore(self, changed: Rows) -> None:
-        super().restore(changed)
-        self._changes = self._raw.total_changes
-
-    @cached_property
-    def _queries(self) -> dict[str, str]:
-        return {
-            table: "SELECT {} FROM {} ORDER BY 1".format(
-                " || ' ' || ".join(
-                    f"quote({self._quote(field.column)})"
-                    for field in model._meta.local_concrete_fields
-                ),
-                self._quote(table),
-            )
-            for table, model in self._models.items()
-        }
-
-    def _tables(self) -> Rows:
-        execute = self._raw.execute
-        return {
-            table: [text for (text,) in execute(query)]
-            for table, query in self._queries.items()
-        }
-
-    def _sequences(self) -> dict[str, int]:
-        return dict(self._raw.execute("SELECT name, seq FROM sqlite_sequence"))
-
-    def _move_back(self, cursor: Any, positions: dict[str, int]) -> None:
-        cursor.execute("DELETE FROM sqlite_sequence")
-        cursor.executemany(
-            "INSERT INTO sqlite_sequence (name, seq) VALUES (%s, %s)",
-            list(positions.items()),
-        )
-
-
-class PostgreSQLState(State):
-    @cached_property
-    def _query(self) -> str:
-        return " UNION ALL ".join(
-            f"SELECT '{table}', array_agg(t::text ORDER BY t::text)"
-            f" FROM {self._quote(table)} t"
-            for table in self._models
-        )
-
-    def _tables(self) -> Rows:
+    def _execute(self, statement: str) -> list[Any]:
         with self._connection.cursor() as cursor:
-            cursor.execute(self._query)
-            return {table: rows or [] for table, rows in cursor.fetchall()}
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
 
-    def _sequences(self) -> dict[str, int]:
-        with self._connection.cursor() as cursor:
-            cursor.execute("SELECT sequencename, last_value FROM pg_sequences")
-            return {name: last or 0 for name, last in cursor.fetchall()}
-
-    def _move_back(self, cursor: Any, positions: dict[str, int]) -> None:
-        for name, last in positions.items():
-            cursor.execute(
-                "SELECT setval(%s::regclass, greatest(%s, 1), %s)",
-                [self._quote(name), last, last > 0],
-            )
-
-
-STATES: dict[str, type[State]] = {
-    "sqlite": SQLiteState,
-    "postgresql": PostgreSQLState,
-}
+    def _read(self, query: str) -> Rows:
+        found: Rows = {}
+        for name, text in self._execute(query):
+            found.setdefault(name, []).append(text)
+        return found
