@@ -11,7 +11,7 @@ import pytest
 from common import git as git_module
 from common.errors import OK, WAITING, StackError
 from common.project import Project
-from patchstack import series, src, verify
+from patchstack import series, src
 from suite.run import unprivileged
 from tests.conftest import (
     commit,
@@ -24,7 +24,7 @@ from tests.conftest import (
     told,
     verb,
 )
-from verbs import apply, export
+from verbs import apply, export, verify
 
 HOSTILE = (
     *("am.threeWay=true", "apply.whitespace=fix", "apply.ignoreWhitespace=change"),

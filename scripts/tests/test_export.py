@@ -11,7 +11,7 @@ import pytest
 from common.errors import OK, WAITING, StackError
 from common.git import Git
 from common.project import Project
-from patchstack import build, mail, verify
+from patchstack import build, mail
 from tests.conftest import (
     commit,
     contents,
@@ -22,7 +22,7 @@ from tests.conftest import (
     told,
     verb,
 )
-from verbs import apply, diff, export, status
+from verbs import apply, diff, export, status, verify
 
 
 def amend(project: Project, patch: int, text: str) -> None:

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from common.git import Git
 from common.project import Project
-from patchstack import build, export, lint, mail, series
+from patchstack import build, lint, mail, series
 from tests.conftest import commit, table, verb
+from verbs import export
 
 
 def check(subject: lint.Subject) -> list[str]:

@@ -9,12 +9,12 @@ import pytest
 from common.errors import FINDINGS, OK, StackError
 from common.project import Project
 from lab.bench import statements
-from patchstack import apply, export, series, table, verify
+from patchstack import series, table, verify
 from patchstack.table import Effect
 from tests.conftest import FILES, RUNTESTS, commit, make_project
 from tests.conftest import table as entry
 from tests.conftest import verb as run
-from verbs import overview, test
+from verbs import apply, export, overview, test
 
 TESTS = 'OUTCOMES = {"cache.tests.T.a": "ok", "cache.tests.T.b": "skip"}\n'
 # Fails for a label without its folder, as Django's own does.

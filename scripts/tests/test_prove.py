@@ -9,11 +9,12 @@ import pytest
 
 from common.errors import FINDINGS, OK
 from common.project import Project
-from patchstack import apply, export, prove, series
+from patchstack import prove, series
 from suite.baseline import judge
 from suite.run import Run
 from tests.conftest import FILES, RUNTESTS, commit, make_project, table
 from tests.conftest import verb as run
+from verbs import apply, export
 from verbs import prove as verb
 
 PATCH = series.Patch(1, "a", "s", "fix", "draft", "It does.")

@@ -82,6 +82,7 @@ def test_labels_that_only_patches_bring_are_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "tests" / "cache").mkdir(parents=True)
+    (tmp_path / "tests" / "cache" / "tests.py").touch()
     bare = series.Patch(0, "", "s", "refactor", "draft", "It does.")
     patches = [replace(bare, tests=("cache", "upsert"))]
     labels = ["cache.tests", "upsert.test_x", "nowhere"]

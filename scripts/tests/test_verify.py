@@ -6,10 +6,9 @@ import pytest
 
 from common.errors import FINDINGS, OK, StackError
 from common.project import Project
-from patchstack import export
 from tests.conftest import commit, table
 from tests.conftest import verb as run
-from verbs import verify
+from verbs import export, verify
 
 
 def test_verify_passes(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
