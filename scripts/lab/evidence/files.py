@@ -9,12 +9,12 @@ from common.progress import step
 from common.project import Project
 from lab.evidence.results import STATEMENTS, load
 from lab.evidence.tables import main_table
-from patchstack import build, series, table, trees, upstream
+from patchstack import build, series, table, upstream
 
 
 def measure(project: Project) -> table.Effects:
     """Count the statements of each patch's operations, without and with it."""
-    from lab.bench.statements import mean_statements
+    from lab.bench.statements import counter
 
     patches = series.load(project)
     made = build.build(project, series.files(project, patches))
@@ -25,9 +25,9 @@ def measure(project: Project) -> table.Effects:
     for patch, pair in pairs.items():
         for tree in pair:
             wanted.setdefault(tree, {}).update(dict.fromkeys(patch.operations))
-    with step("counting statements"):
+    with step("counting statements"), counter(project) as count:
         means = {
-            tree: mean_statements(trees.materialise(project, tree), list(operations))
+            tree: count(tree, list(operations))
             for tree, operations in wanted.items()
             if operations
         }
