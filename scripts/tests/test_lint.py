@@ -120,4 +120,4 @@ def test_any_message_survives_or_is_found(
     first = project.patches / "0001-first.patch"
     again = build.build(project, [first, file])[-1]
     store = Git(project.base, bare=True)
-    assert mail.mask(build.format_patch(store, again.id)) == mail.mask(data)
+    assert build.format_patch(store, again.id) == data
