@@ -101,7 +101,10 @@ def main(argv: list[str] | None = None) -> int:
         name = (error.name or "").split(".")[0]
         if (Path(__file__).parent / name).is_dir():
             raise
-        facts, code = f"{name} is not installed\n  next: ./scripts/stack setup", USAGE
+        facts, code = (
+            f"{name} is not installed\n  next: ./scripts/stack setup --lab",
+            USAGE,
+        )
     except KeyboardInterrupt:
         facts, code = "stopped", 130
     print(f"stack: {facts}", file=sys.stderr)
