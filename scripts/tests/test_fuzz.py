@@ -66,7 +66,6 @@ def test_stock_is_as_stock(alike: Pair) -> None:
     # Nothing else than Django may make a difference: no time, chance or address.
     report = alike.check((), 300, 2)
     assert not report.difference, str(report.difference)
-    assert report.paths.total() == 300
     assert not report.paths["native hit"]
 
 
@@ -133,9 +132,7 @@ def test_an_outcome(alike: Pair) -> None:
     assert loaded["events"][1] == "from_db int 1 int 1 str 'a'"
     call, commit = "call commit int 7 in a transaction", "committed 4 rows on its own"
     assert called["events"] == ["called", call, commit, "returned"]
-    kind, message = failed["raised"]
-    assert kind == "django.core.exceptions.FieldError"
-    assert message.startswith("Cannot resolve keyword 'nothing' into field.")
+    assert failed["raised"][0] == "django.core.exceptions.FieldError"
     assert failed["tables of default"] == {}
 
 
