@@ -11,7 +11,7 @@ import pytest
 
 from common.errors import StackError
 from lab.fuzz.check import Answer, Pair, apart, corpus, difference, pair, path, read
-from lab.fuzz.plants import PLANTS, UPSERT, Plant, chosen, planted, search
+from lab.fuzz.plants import PLANTS, Plant, chosen, planted, search
 from lab.fuzz.scenarios import METHODS, TRANSACTIONS, Scenario, scenarios
 from lab.fuzz.values import LISTS
 
@@ -25,17 +25,9 @@ SAMPLE = (
     "bad defaults fail on a miss",
     "from_db() sees the new row",
     "has_receivers",
-    "query_is_not_unique",
     "without auto_now",
     "without query set's distinct",
 )
-
-
-@pytest.fixture(scope="session")
-def patched(patched: Path) -> Path:
-    if not (patched / UPSERT).is_file():
-        pytest.skip("the series has no update_or_create() of its own")
-    return patched
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +66,14 @@ def test_stock_is_as_stock(alike: Pair) -> None:
     # Nothing else than Django may make a difference: no time, chance or address.
     report = alike.check((), 300, 2)
     assert not report.difference, str(report.difference)
-    assert report.paths.total() == 300
     assert not report.paths["native hit"]
 
 
 @pytest.mark.slow
 def test_scenarios_do_not_reach_each_other(alike: Pair) -> None:
-    asked = [HIT, MISS, *KNOWN[:40]]
-    forward = [*alike.compare(asked)]
-    assert forward == [*alike.compare(asked[::-1])][::-1]
+    forward = [*alike.compare(KNOWN)]
+    assert forward == [*alike.compare(KNOWN[::-1])][::-1]
+    assert not [each for each, stock, _ in forward if "not called" in stock.outcome]
 
 
 @pytest.mark.slow
@@ -141,9 +132,7 @@ def test_an_outcome(alike: Pair) -> None:
     assert loaded["events"][1] == "from_db int 1 int 1 str 'a'"
     call, commit = "call commit int 7 in a transaction", "committed 4 rows on its own"
     assert called["events"] == ["called", call, commit, "returned"]
-    kind, message = failed["raised"]
-    assert kind == "django.core.exceptions.FieldError"
-    assert message.startswith("Cannot resolve keyword 'nothing' into field.")
+    assert failed["raised"][0] == "django.core.exceptions.FieldError"
     assert failed["tables of default"] == {}
 
 
@@ -153,7 +142,6 @@ def test_an_outcome(alike: Pair) -> None:
         ("update_or_create", ["SAVEPOINT", "UPDATE", "RELEASE"], "native hit"),
         ("update_or_create", ["UPDATE alone", "INSERT alone"], "native miss"),
         ("update_or_create", ["BEGIN alone", "SELECT", "UPDATE"], "fallback"),
-        ("update_or_create", ["UPDATE", "SELECT", "INSERT"], "native, then stock's"),
         ("update_or_create", ["UPDATE", "INSERT", "UPDATE"], "native conflict"),
         ("get_or_create", ["SELECT alone", "INSERT alone"], "lone insert"),
     ],

@@ -164,6 +164,7 @@ def explained(queryset: Any) -> Any:
 
 
 def evaluated(queryset: Any) -> Any:
+    queryset = queryset.all()
     len(queryset)
     return queryset
 
