@@ -82,7 +82,7 @@ def measure(
         include = f"--include={','.join(f'*/{file}' for file in files)}"
         done = run_target(
             target,
-            [("patched", tree)],
+            ("patched", tree),
             labels,
             logs,
             extra=("--parallel=1",),
@@ -102,7 +102,7 @@ def measure(
         if made.returncode:
             raise StackError(f"coverage makes no report: {made.stdout}{made.stderr}")
         found = json.loads(report.read_text(encoding="utf-8"))["files"]
-    return done[0], {file: {key: found[file][key] for key in KEYS} for file in files}
+    return done, {file: {key: found[file][key] for key in KEYS} for file in files}
 
 
 def points(files: Mapping[str, Any], how: str) -> Iterator[Point]:

@@ -319,9 +319,9 @@ def test_check_names_what_is_out_of_date(
 ) -> None:
     monkeypatch.setattr(files, "measure", lambda project: {})
     assert verb(report, checkout) == OK
-    assert report.findings(checkout) == []
+    assert files.findings(checkout) == []
     (checkout.drafts / "benchmarks" / "tables.md").write_text("typed")
-    (found,) = report.findings(checkout)
+    (found,) = files.findings(checkout)
     assert found.startswith("docs-drafts/benchmarks/tables.md is out of date")
 
 

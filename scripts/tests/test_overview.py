@@ -98,7 +98,7 @@ def run_test(project: Project, *words: str) -> int:
 def test_stock_is_tested_without_what_only_patches_bring(
     bringing: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_test(bringing, "--stock", "--json") == OK
+    assert run_test(bringing, "--stock") == OK
     assert "left out, as only the patches bring" in capsys.readouterr().err
     with pytest.raises(StackError, match="only the patches bring these tests: upsert"):
         run_test(bringing, "--stock", "upsert")

@@ -129,7 +129,7 @@ def measured(
     from suite.coverage import measure
 
     tree, patches, owners = django
-    areas = list(dict.fromkeys(label for patch in patches for label in patch.tests))
+    areas = series.touched(patches)
     runs: Runs = {}
     missing = {}
     for target in targets:

@@ -78,9 +78,9 @@ def measure(project: Project) -> int:
     operations = list(dict.fromkeys(each for p in patches for each in p.operations))
     labels = series.touched(patches)
 
-    def test(tree: tuple[str, Path]) -> list[Cell] | NotRun:
+    def test(tree: tuple[str, Path]) -> Cell | NotRun:
         chosen = series.present(tree[1], labels, patches)
-        return run_target(resolve("sqlite"), [tree], chosen, project.results / "logs")
+        return run_target(resolve("sqlite"), tree, chosen, project.results / "logs")
 
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         with step("counting statements"):
@@ -92,7 +92,7 @@ def measure(project: Project) -> int:
             print(f"  {table.Effect(name, before[name], after[name])}")
         sys.stdout.flush()
         done = list(pool.map(test, both))
-    cells = [cell for each in done if not isinstance(each, NotRun) for cell in each]
+    cells = [each for each in done if isinstance(each, Cell)]
     rows = table.rows(patches, table.load_effects(project))
     print(f"\n{wrapped([HEAD, *rows], WIDTHS)}\n")
     for cell in cells:

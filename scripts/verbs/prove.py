@@ -73,11 +73,11 @@ def prove_and_keep(
             else:
                 made.setdefault(slug, {})[name] = shown
     finally:
-        # What is proved stays so if the rest is interrupted.
+        # Keep the proofs that are done if the rest is interrupted.
         if made or not_run:
             tree = series.load_lock(project).patches[-1].tree[:16]
-            head = evidence.proofs([], not_run, tree, project.root)
-            new = {"patches": prove.merged(cases, record, made)}
+            new = {"patches": prove.merged(cases, record, made), "not_run": not_run}
+            head = evidence.head("proofs", tree, project.root)
             evidence.keep(head | new, project.results / "proofs.json", project.root)
     if standing := len(asked) - len(todo):
         say(

@@ -2,7 +2,7 @@
 
 import platform
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from common.progress import say
 from databases.targets import FAMILIES, STANDINS, resolve
 from lab import options, origin
 from patchstack import series
-from patchstack.prove import Proof, in_modules
+from patchstack.prove import in_modules
 from suite.cells import Cell
 
 FORMAT = 1
@@ -101,20 +101,3 @@ def tests(
         "known": list(cell.verdict.known),
         "patches": {patch.slug: tally(patch, found) for patch in patches},
     }
-
-
-def proofs(
-    proofs: Iterable[Proof],
-    not_run: Mapping[str, Mapping[str, str]],
-    tree: str,
-    root: Path,
-) -> dict[str, Any]:
-    """Return the file of the proofs; ``not_run``: patch → database → reason."""
-    patches: dict[str, dict[str, Any]] = {}
-    for proof in proofs:
-        patches.setdefault(proof.patch, {})[proof.database] = {
-            "red": proof.red,
-            "unmodified": proof.unmodified,
-            "findings": list(proof.findings),
-        }
-    return head("proofs", tree, root) | {"patches": patches, "not_run": dict(not_run)}

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from common.project import Project
 from databases.servers import Database, running
@@ -18,6 +17,7 @@ from lab.client import environment
 from lab.oracle import golden, worker
 from lab.oracle.grammars import grammars
 from lab.oracle.races import MergeRaced
+from lab.variants import STOCK
 from patchstack import trees
 from suite.cells import Cell, NotRun, run_cell
 
@@ -34,19 +34,18 @@ LABELS = (
 # Tests of bulk_create for which Oracle lacks a feature; without MERGE it is 27.
 SKIPPED = {"bulk_create": 13}
 UNIQUE_VIOLATION = 1  # ORA-00001
-STOCK = "stock"  # It has no MERGE.
 # Stand-ins at a time: their tests use one processor each.
 AT_A_TIME = 2
 
 
-# What ran in words, what is wrong, and the tests that ran.
+# A text about each run, the findings, and the tests that ran.
 type Found = tuple[Sequence[str], Sequence[str], Sequence[Cell]]
 
-# Number: name, and what is known if a rung has no findings.
+# Number: name, and the fact that a rung without findings shows.
 RUNGS = {
     0: (
         "statements on file",
-        "Django sends what somebody has looked at, and other databases get the same"
+        "Django sends the reviewed statements, and other databases get the same"
         " INSERT as from stock",
     ),
     1: ("grammars", "two grammars of Oracle's SQL accept the statements"),
@@ -57,7 +56,7 @@ RUNGS = {
 
 @dataclass(frozen=True)
 class Rung:
-    """What a rung found; ``shows`` is what is known if there are no findings."""
+    """The result of a rung; without findings it shows what ``shows`` says."""
 
     number: int
     name: str
@@ -66,11 +65,6 @@ class Rung:
     findings: Sequence[str] = ()
     cells: Sequence[Cell] = ()
     not_run: Sequence[NotRun] = ()
-
-    def data(self) -> dict[str, Any]:
-        """Return what a program may want to know, but for the cells."""
-        kept = {key: value for key, value in vars(self).items() if key != "cells"}
-        return kept | {"not_run": [vars(entry) for entry in self.not_run]}
 
     def lines(self) -> Iterator[str]:
         """Yield what ran, and what was not shown."""
@@ -163,7 +157,7 @@ def tested(
         log = logs / f"{target.name}-{name}.log"
         cell = run_cell(database, path, name, labels, extra=extra, log=log)
         ran = [f"{target.name}, {cell.version}: {cell.passed} tests pass"]
-        if target.name != "oracle" and name != STOCK:
+        if target.name != "oracle" and name != STOCK:  # Stock has no MERGE.
             race, refused = raced(database, path)
             ran += [str(race), *(f"it refuses {mutant}" for mutant in refused)]
             findings += unlike_oracle(race, refused, cell.run.outcomes)
