@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from common.errors import USAGE, StackError
 from databases import compose, debian, process, servers, urls
@@ -459,8 +460,6 @@ def test_the_birth_of_a_process(platform: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_compose_file_is_consistent() -> None:
-    import yaml  # type: ignore[import-untyped]
-
     found = yaml.safe_load(compose.FILE.read_text())["services"]
     names = {target.name for target in targets()} | {"postgres18"}
     assert set(compose.urls()) == names - {"sqlite"}

@@ -31,16 +31,19 @@ import json
 import platform
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from common.errors import FINDINGS, OK, USAGE, StackError
 from common.git import Git
 from common.progress import say
+from common.project import Project
+from databases.targets import STANDINS, Target, resolve, standins, targets
+from lab.evidence.kept import FORMAT, database, head, keep
+from lab.oracle.ladder import LABELS
 from patchstack import build, series, trees, upstream
-
-if TYPE_CHECKING:
-    from common.project import Project
-    from databases.targets import Target
+from suite.cells import NotRun
+from suite.coverage import cover, lines, measure, owners
+from suite.run import check_labels
 
 HELP = "./scripts/stack coverage --help"
 KEPT = "coverage-run"  # The kind of a file in results/coverage/.
@@ -59,10 +62,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--unite", action="store_true", help="unite what was kept; run nothing")
 
 
-def chosen(asked: Iterable[str] | None) -> list["Target"]:
+def chosen(asked: Iterable[str] | None) -> list[Target]:
     """Return the databases of those names, each once; all of them without any."""
-    from databases.targets import resolve, standins, targets
-
     if asked is None:
         return [each for each in (*targets(), *standins()) if not each.is_cache]
     found = [resolve(name) for name in dict.fromkeys(asked)]
@@ -72,10 +73,8 @@ def chosen(asked: Iterable[str] | None) -> list["Target"]:
     return found
 
 
-def patched(project: "Project") -> Django:
+def patched(project: Project) -> Django:
     """Build the series; return its tree, its patches and the owners of its lines."""
-    from suite.coverage import owners
-
     patches = list(series.load(project))
     made = build.build(project, series.files(project, patches))
     if not made:
@@ -95,8 +94,6 @@ def stored(
 
     Not those of the targets in ``without``.
     """
-    from lab.evidence.kept import FORMAT
-
     python = platform.python_version()
     wanted = {"kind": KEPT, "format": FORMAT, "tree": tree, "python": python}
     for path in sorted(folder.glob("*.json")):
@@ -113,8 +110,8 @@ def stored(
 
 
 def measured(
-    project: "Project",
-    targets: Iterable["Target"],
+    project: Project,
+    asked: Iterable[Target],
     labels: Sequence[str],
     django: Django,
 ) -> tuple[Runs, dict[str, str]]:
@@ -122,20 +119,14 @@ def measured(
 
     Return the runs and, of databases that are missing, name → reason.
     """
-    from databases.targets import STANDINS
-    from lab.evidence.kept import database, head, keep
-    from lab.oracle.ladder import LABELS
-    from suite.cells import NotRun
-    from suite.coverage import measure
-
-    tree, patches, owners = django
+    tree, patches, owned = django
     areas = series.touched(patches)
     runs: Runs = {}
     missing = {}
-    for target in targets:
+    for target in asked:
         default = LABELS if target.family in STANDINS else areas
         logs = project.results / "logs" / "coverage"
-        done = measure(target, tree, owners, labels or default, logs)
+        done = measure(target, tree, owned, labels or default, logs)
         if isinstance(done, NotRun):
             missing[target.name] = done.reason
             print(f"{target.name}: not run: {done.reason}\n  next: {done.command}")
@@ -153,18 +144,14 @@ def measured(
     return runs, missing
 
 
-def run(args: argparse.Namespace, project: "Project") -> int:
+def run(args: argparse.Namespace, project: Project) -> int:
     if args.unite and (args.labels or args.db):
         raise StackError("--unite runs nothing: no --db and no LABEL go with it", HELP)
     names = [target.name for target in chosen(None)]
-    targets = [] if args.unite else chosen(args.db)
-    from lab.evidence.kept import head, keep
-    from suite.coverage import cover, lines
-    from suite.run import check_labels
-
-    django = tree, patches, owners = patched(project)
+    asked = [] if args.unite else chosen(args.db)
+    django = tree, patches, owned = patched(project)
     check_labels(tree, args.labels)
-    runs, missing = measured(project, targets, args.labels, django)
+    runs, missing = measured(project, asked, args.labels, django)
     if not args.labels:
         for each in stored(project.results / "coverage", tree.name, {*runs}):
             runs[each["database"]["target"]] = each
@@ -175,7 +162,7 @@ def run(args: argparse.Namespace, project: "Project") -> int:
     # In the order of all the databases; those that are not among them at the end.
     ran = sorted(runs, key=lambda name: [*names, name].index(name))
     every = [runs[name] for name in ran]
-    found = cover(every, [patch.slug for patch in patches], owners, tree)
+    found = cover(every, [patch.slug for patch in patches], owned, tree)
     print("\n".join(lines(found, every)))
     if not args.labels:
         why = {name: missing.get(name, NO_RESULT) for name in names if name not in runs}

@@ -22,18 +22,15 @@ finds it; "all" tries one bug after another. If one is not found, the exit statu
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from common.errors import FINDINGS, OK
 from common.progress import say
+from common.project import Project
+from databases.servers import Database, on_each, require
+from databases.targets import Target
 from lab.fuzz import check, plants
 from lab.options import Reader, write
 from patchstack import trees
-
-if TYPE_CHECKING:
-    from common.project import Project
-    from databases.servers import Database
-    from databases.targets import Target
 
 READ = Reader(check.HELP)
 ABLE = ("sqlite", "postgresql")
@@ -53,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--replay", metavar="FILE", help="one call, from the file that a run wrote")
 
 
-def run(args: argparse.Namespace, project: "Project") -> int:
+def run(args: argparse.Namespace, project: Project) -> int:
     # Check all options before the first tree is made.
     targets = READ.targets(args.db, ABLE)
     examples = READ.whole(args.examples, "--examples", 0)
@@ -62,12 +59,10 @@ def run(args: argparse.Namespace, project: "Project") -> int:
     if args.replay is not None:
         known, examples = [check.read(Path(args.replay))], 0
     chosen = [] if args.plant is None else plants.chosen(args.plant)
-    from databases.servers import on_each, require
-
     both = trees.stock(project), trees.patched(project)
     good = True
 
-    def do(_: "Target", database: "Database") -> None:
+    def do(_: Target, database: Database) -> None:
         nonlocal good
         name, family = database.target.name, database.target.family
         say(f"{name}: stock and patched ...")
@@ -97,7 +92,7 @@ def found(report: check.Report) -> str:
     return f"found after {report.paths.total():,}\n  {scenario}"
 
 
-def show(report: check.Report, name: str, project: "Project") -> None:
+def show(report: check.Report, name: str, project: Project) -> None:
     """Print what a run without a plant shows; write the call that differs."""
     print(f"{name}: {report}")
     if report.difference is not None:

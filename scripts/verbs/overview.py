@@ -17,7 +17,10 @@ from common.git import Git
 from common.progress import say, step
 from common.project import Project
 from common.tables import wrapped
+from databases.targets import resolve
+from lab.bench import statements
 from patchstack import apply, series, src, table, trees, upstream, verify
+from suite.cells import Cell, NotRun, run_target
 from verbs import setup
 
 # Two processors, and stock and patched Django.
@@ -65,10 +68,6 @@ def run(args: argparse.Namespace, project: Project) -> int:
 
 def measure(project: Project) -> int:
     """Verify, count and test; print it."""
-    from databases.targets import resolve
-    from lab.bench.statements import mean_statements
-    from suite.cells import Cell, NotRun, run_target
-
     patches = series.load(project)
     if found := verify.findings(project):
         print("\n".join(found))
@@ -85,7 +84,7 @@ def measure(project: Project) -> int:
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         with step("counting statements"):
             before, after = pool.map(
-                lambda tree: mean_statements(tree[1], operations), both
+                lambda tree: statements.mean_statements(tree[1], operations), both
             )
         print("\nStatements per call on SQLite, stock → patched, counted now:")
         for name in operations:

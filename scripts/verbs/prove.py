@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from common.errors import FINDINGS, OK
 from common.progress import say
 from common.project import Project
+from lab.evidence import kept as evidence
 from patchstack import prove, series
 
 
@@ -47,8 +48,6 @@ def prove_and_keep(
 
     Leave out what is recorded, unless ``again``. Return what is wrong.
     """
-    from lab.evidence import kept as evidence
-
     patches = series.load(project)
     cases = prove.cases(project, patches)
     slugs = [series.find(patches, name).slug for name in names]

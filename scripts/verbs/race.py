@@ -29,18 +29,16 @@ races with update_or_create().
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from common.errors import FINDINGS, OK, StackError
+from common.project import Project
+from databases.servers import Database, on_each, require
+from databases.targets import Target
 from lab import options
 from lab.origin import head
 from lab.race.races import MODES, Plan, Race, race, show
 from lab.variants import PATCHED, STOCK
-
-if TYPE_CHECKING:
-    from common.project import Project
-    from databases.servers import Database
-    from databases.targets import Target
+from patchstack import trees
 
 READ = options.Reader("./scripts/stack race --help")
 
@@ -59,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--json", metavar="FILE", help="write everything there")
 
 
-def run(args: argparse.Namespace, project: "Project") -> int:
+def run(args: argparse.Namespace, project: Project) -> int:
     # Refuse wrong options before the first tree is made.
     plan = Plan(
         threads=READ.whole(args.threads, "--threads"),
@@ -76,13 +74,10 @@ def run(args: argparse.Namespace, project: "Project") -> int:
         target: [m for m in MODES[target.family] if not args.mode or m in args.mode]
         for target in targets
     }
-    from databases.servers import on_each, require
-    from patchstack import trees
-
     folders = {STOCK: trees.stock(project), PATCHED: trees.patched(project)}
     races: list[Race] = []
 
-    def do(target: "Target", database: "Database") -> None:
+    def do(target: Target, database: Database) -> None:
         for mode in modes[target]:
             races.append(race(folders, database.url, target, mode, plan))
 

@@ -33,19 +33,17 @@ is a finding, as there is on stock.
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from common.errors import FINDINGS, OK
+from common.project import Project
 from common.tables import aligned
+from databases.servers import Database, on_each, require
+from databases.targets import Target
 from lab import options
 from lab.origin import head
 from lab.stress.phases import PHASES, Plan, Run, stress
 from lab.variants import PATCHED, STOCK
-
-if TYPE_CHECKING:
-    from common.project import Project
-    from databases.servers import Database
-    from databases.targets import Target
+from patchstack import trees
 
 READ = options.Reader("./scripts/stack stress --help")
 ABLE = ("sqlite", "postgresql", "mariadb", "mysql")
@@ -82,7 +80,7 @@ def show(run: Run) -> str:
     return "\n".join([name, aligned(rows, right=[1]), *lines])
 
 
-def run(args: argparse.Namespace, project: "Project") -> int:
+def run(args: argparse.Namespace, project: Project) -> int:
     # Refuse wrong options before the first tree is made.
     plan = Plan(
         processes=READ.whole(args.processes, "--processes"),
@@ -93,14 +91,11 @@ def run(args: argparse.Namespace, project: "Project") -> int:
     )
     targets = READ.targets(args.db, ABLE)
     phases = [name for name in PHASES if name in (args.phase or PHASES)]
-    from databases.servers import on_each, require
-    from patchstack import trees
-
     variant = STOCK if args.stock else PATCHED
     tree = trees.stock(project) if args.stock else trees.patched(project)
     runs: list[Run] = []
 
-    def do(target: "Target", database: "Database") -> None:
+    def do(target: Target, database: Database) -> None:
         runs.append(stress(tree, database.url, target.name, variant, phases, plan))
         print(show(runs[-1]), end="\n\n", flush=True)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from common.errors import StackError
 from common.progress import step
 from common.project import Project
+from lab.bench.statements import counter
 from lab.evidence.results import STATEMENTS, load
 from lab.evidence.tables import main_table
 from patchstack import build, series, table, upstream
@@ -14,8 +15,6 @@ from patchstack import build, series, table, upstream
 
 def measure(project: Project) -> table.Effects:
     """Count the statements of each patch's operations, without and with it."""
-    from lab.bench.statements import counter
-
     patches = series.load(project)
     made = build.build(project, series.files(project, patches))
     ids = [upstream.base_tree(project), *(commit.tree for commit in made)]

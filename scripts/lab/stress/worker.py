@@ -3,6 +3,7 @@
 import logging
 import random
 import re
+import resource
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -262,8 +263,6 @@ def warned(name: str) -> Iterator[Counter[str]]:
 
 def limit_memory() -> None:
     """Let an absurd allocation be a MemoryError from now on."""
-    import resource
-
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     # Not every system lets itself be limited.
     with suppress(ValueError, OSError):
