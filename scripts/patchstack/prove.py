@@ -104,7 +104,7 @@ def classes(tests: Sequence[str]) -> list[str]:
 
 
 def in_modules(test: str, modules: Sequence[str]) -> bool:
-    """Say whether a test is of one of the modules, or is one of them as a whole."""
+    """Tell whether a test is in one of the modules, or is itself one of them."""
     return any(f"{test}.".startswith(f"{module}.") for module in modules)
 
 

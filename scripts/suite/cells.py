@@ -1,11 +1,11 @@
-"""Labels on databases: what ran, what is news, and what could not run."""
+"""Run labels on databases, and compare the failures with those of stock Django."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.errors import StackError
+from common.errors import StackError, last_line
 from common.progress import say
 from databases.servers import Database, running
 from databases.targets import Target, Unavailable
@@ -38,7 +38,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class NotRun:
-    """A database that this machine does not have: why, and what would change that."""
+    """A database that this machine lacks, the reason, and the command to get it."""
 
     database: str
     reason: str
@@ -72,10 +72,9 @@ def run_cell(
             f"./scripts/stack test --db {name} (again)",
         )
     if not run.outcomes and run.code:
-        printed = log.read_text(errors="replace").strip() if log else ""
-        last = f": {printed.splitlines()[-1]}" if printed else ""
+        said = f": {last_line(log.read_text(errors='replace'))}" if log else ""
         raise StackError(
-            f"runtests.py ended with status {run.code} before any result{last}",
+            f"runtests.py ended with status {run.code} before any result{said}",
             f"see {log}" if log else None,
         )
     verdict = judge(run, load(database.target.family, database.version))

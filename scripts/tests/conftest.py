@@ -188,7 +188,7 @@ def real() -> Project:
 
 @pytest.fixture(scope="session")
 def stock(real: Project) -> Path:
-    """The folder of Django as it came."""
+    """The folder of stock Django."""
     return trees.stock(real)
 
 

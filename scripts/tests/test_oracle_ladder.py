@@ -1,4 +1,4 @@
-"""The ladder: what its rungs say of what ran and of what did not."""
+"""The ladder: the text of its rungs, run or not."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from databases.family import Unavailable
 from lab.oracle import ladder
 from lab.oracle.grammars import grammars
 from lab.oracle.ladder import Rung
-from lab.oracle.races import MergeRaced
+from lab.oracle.merge_race import MergeRaced
 from suite.baseline import judge
 from suite.cells import Cell, NotRun
 from suite.run import Run

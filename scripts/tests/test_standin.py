@@ -15,6 +15,7 @@ import pytest
 
 from databases import urls
 from databases.servers import Database, running
+from databases.standins import VERSION_23
 from databases.targets import Unavailable, resolve, targets
 from lab.client import environment
 from lab.oracle import standin
@@ -308,7 +309,7 @@ def test_the_version_says_what_it_is(database: Database) -> None:
     assert told(database) == [reported]
     assert database.alive()
     with here("standin-h2-23") as newer:
-        assert told(newer, ("SELECT 1",)) == [standin.VERSION_23, [[1]]]
+        assert told(newer, ("SELECT 1",)) == [VERSION_23, [[1]]]
 
 
 @pytest.mark.slow
@@ -390,7 +391,7 @@ def test_the_second_merge_waits_and_gets_a_violation(
     database: Database, stock: Path
 ) -> None:
     env = environment(stock, database.url)
-    found = output(env, "-m", "lab.oracle.races", database.target.name)
+    found = output(env, "-m", "lab.oracle.merge_race", database.target.name)
     assert found["race"] == {"waited": True, "error": 1, "rows": [["key", 1]]}
     assert all(found["refused"].values())
     # H2 takes each mistake that the grammars find.

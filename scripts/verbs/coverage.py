@@ -1,25 +1,24 @@
-"""Say which lines and branches that the patches add to django/ no test runs.
+"""Name the lines and branches that the patches add and that no test runs.
 
-Django's runtests.py runs under coverage, in one process, on the patched Django
-of patches/, with the labels of "test", on each --db: by default on every
-database available here and on what stands in for Oracle (standin-h2,
-standin-h2-23, standin-postgres). As each takes some minutes, they may run in
-several calls: results/coverage/ keeps what ran on a database, and every call
-unites all that is there of the same Django and the same Python. --unite only
-does that, and runs nothing.
+Django's runtests.py runs under coverage, in one process, on the patched Django of
+patches/, with the labels of "test", on each --db. Without --db it runs on every
+database available here and on the stand-ins for Oracle (standin-h2,
+standin-h2-23, standin-postgres). Each database takes minutes, so they may run in
+several calls: results/coverage/ keeps the run of each database, and every call
+unites all runs of the same Django and the same Python. --unite only unites them.
 
-git blame says which patch a line is of, so a line that a later patch replaced
-is of the later one. A statement is of the patch of its first line, a branch of
-the patch of the line in which it begins. "# pragma: no cover" leaves out. What
-only a stand-in covers is counted by itself, as it is not Oracle.
+A line belongs to the last patch that changed it, as git blame says. A statement
+belongs to the patch of its first line, a branch to the patch of the line in which
+it begins. "# pragma: no cover" leaves code out. Code that only a stand-in covers is
+counted apart, because a stand-in is not Oracle.
 
-The table has statements and branches, "12, 4", and how many of them ran. Then
-come the lines that no database covers and, of lines that are covered, the
-branches that are not taken ("→ exit" leaves the function, class or module). All
-of it is in results/coverage.json. With LABELs only those run, and no file is kept.
+The table counts statements and branches, "12, 4", and how many of them ran. Below
+it are the lines that no database covers, and the branches of covered lines that are
+not taken ("→ exit" leaves the function, class or module). results/coverage.json
+holds all of it. With LABELs only those run, and no file is kept.
 
-Exit status 1 if a test fails that stock Django passes, in this call or in one
-that is united; what is not covered is no finding. Status 2 if nothing ran.
+Exit status 1: a test fails that stock Django passes, in this call or in one that is
+united. Status 2: nothing ran. Code that is not covered is no finding.
 
   ./scripts/stack coverage --db sqlite --db postgres
   ./scripts/stack coverage --unite
@@ -63,7 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen(asked: Iterable[str] | None) -> list[Target]:
-    """Return the databases of those names, each once; all of them without any."""
+    """Return the databases of those names, each once; all databases without names."""
     if asked is None:
         return [each for each in (*targets(), *standins()) if not each.is_cache]
     found = [resolve(name) for name in dict.fromkeys(asked)]
@@ -74,7 +73,7 @@ def chosen(asked: Iterable[str] | None) -> list[Target]:
 
 
 def patched(project: Project) -> Django:
-    """Build the series; return its tree, its patches and the owners of its lines."""
+    """Build the series; return its tree, its patches, and the owners of its lines."""
     patches = list(series.load(project))
     made = build.build(project, series.files(project, patches))
     if not made:
@@ -90,9 +89,9 @@ def patched(project: Project) -> Django:
 def stored(
     folder: Path, tree: str, without: Collection[str]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the runs in the folder of a tree and this Python; say what is left out.
+    """Yield the runs of a tree and this Python; name the files that are left out.
 
-    Not those of the targets in ``without``.
+    Skip the targets in ``without``.
     """
     python = platform.python_version()
     wanted = {"kind": KEPT, "format": FORMAT, "tree": tree, "python": python}
@@ -115,9 +114,9 @@ def measured(
     labels: Sequence[str],
     django: Django,
 ) -> tuple[Runs, dict[str, str]]:
-    """Run labels on databases; without any run the default ones, and keep the runs.
+    """Run labels on databases; without labels run the default ones and keep the runs.
 
-    Return the runs and, of databases that are missing, name → reason.
+    Return the runs, and name → reason for each missing database.
     """
     tree, patches, owned = django
     areas = series.touched(patches)

@@ -21,6 +21,7 @@ finds it; "all" tries one bug after another. If one is not found, the exit statu
 
 import argparse
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from common.errors import FINDINGS, OK
@@ -39,13 +40,12 @@ ABLE = ("sqlite", "postgresql")
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--db", action="append", metavar="NAME", help="repeatable; or all; sqlite")
-    add(
-        "--examples",
-        metavar="N",
-        default="2000",
-        help="random calls, after those of corpus.json; 2000",
-    )
-    add("--seed", metavar="N", default="1", help="of the random calls; 1")
+    for name, default, help in (
+        ("--examples", 2000, "random calls, after those of corpus.json; 2000"),
+        ("--seed", 1, "of the random calls; 1"),
+    ):
+        read = partial(READ.whole, what=name, least=0)
+        add(name, type=read, metavar="N", default=default, help=help)
     add("--plant", metavar="NAME", help="a bug, or all; an unknown name lists them")
     add("--replay", metavar="FILE", help="one call, from the file that a run wrote")
 
@@ -53,9 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, project: Project) -> int:
     # Check all options before the first tree is made.
     targets = READ.targets(args.db, ABLE)
-    examples = READ.whole(args.examples, "--examples", 0)
-    seed = READ.whole(args.seed, "--seed", 0)
-    known = [each["scenario"] for each in check.corpus()]
+    known, examples = [each["scenario"] for each in check.corpus()], args.examples
     if args.replay is not None:
         known, examples = [check.read(Path(args.replay))], 0
     chosen = [] if args.plant is None else plants.chosen(args.plant)
@@ -68,7 +66,7 @@ def run(args: argparse.Namespace, project: Project) -> int:
         say(f"{name}: stock and patched ...")
         here = [plant for plant in chosen if plant.database in ("", family)]
         for plant, report in plants.search(
-            here, *both, database.url, known, examples, seed
+            here, *both, database.url, known, examples, args.seed
         ):
             if plant:
                 good &= report.difference is not None

@@ -28,6 +28,7 @@ races with update_or_create().
 
 import argparse
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from common.errors import FINDINGS, OK, StackError
@@ -37,6 +38,7 @@ from databases.targets import Target
 from lab import options
 from lab.origin import head
 from lab.race.races import MODES, Plan, Race, race, show
+from lab.runs import changed
 from lab.variants import PATCHED, STOCK
 from patchstack import trees
 
@@ -48,23 +50,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--db", action="append", metavar="NAME", help="may be repeated; or all; sqlite")
     add("--mode", action="append", metavar="NAME", help="may be repeated; all")
-    add("--threads", metavar="N", default=f"{usual.threads}", help=f"{usual.threads}")
-    add("--keys", metavar="N", default=f"{usual.keys}", help=f"{usual.keys}")
-    seconds = f"{usual.seconds:g}"
-    per = "for each Django in each mode"
-    add("--seconds", metavar="S", default=seconds, help=f"{per}; {seconds}")
+    for name, read, help in (
+        ("--threads", READ.whole, f"{usual.threads}"),
+        ("--keys", READ.whole, f"{usual.keys}"),
+        ("--seconds", READ.positive, f"of each Django in each mode; {usual.seconds:g}"),
+    ):
+        add(name, type=partial(read, what=name), metavar="N", help=help)
     add("--upsert", action="store_true", help="QuerySet.upsert() on patched")
     add("--json", metavar="FILE", help="write everything there")
 
 
 def run(args: argparse.Namespace, project: Project) -> int:
     # Refuse wrong options before the first tree is made.
-    plan = Plan(
-        threads=READ.whole(args.threads, "--threads"),
-        keys=READ.whole(args.keys, "--keys"),
-        seconds=READ.positive(args.seconds, "--seconds"),
-        upsert=args.upsert,
-    )
+    plan = changed(Plan(), args)
     targets = READ.targets(args.db)
     known = {mode: None for target in targets for mode in MODES[target.family]}
     for mode in args.mode or ():

@@ -1,7 +1,7 @@
 """Check the database cache with many processes, killed writers and damaged rows.
 
 On patched Django, or on stock with --stock, through the public API of the cache;
-only the damage is done by SQL. These are the phases; --phase chooses some:
+only the damage is done by SQL. These are the phases; --phase chooses from them:
 
   incr     --calls incr() on 10 keys: the values add up to the calls that
            returned
@@ -10,9 +10,9 @@ only the damage is done by SQL. These are the phases; --phase chooses some:
   mix      get, set, add, touch, delete, incr, get_many and set_many at random:
            each value that is read is one that was written for its key
   cull     as mix, by each CULL_STRATEGY in turn, with MAX_ENTRIES half of the
-           keys; half of one process's calls are in transactions, of which some
-           are rolled back. At the end a set() that culls leaves MAX_ENTRIES
-           rows and its own at most
+           keys. Half of the calls of one process are in transactions; a part
+           of these is rolled back. At the end a set() that culls leaves at most
+           MAX_ENTRIES rows and its own
   kill     --kills writers of large values end by SIGKILL: every key holds a
            whole value, an old or a new one, and nothing is logged as discarded
   corrupt  --rows rows are damaged in seven ways: get() and get_many() miss or
@@ -32,6 +32,7 @@ is a finding, as there is on stock.
 
 import argparse
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from common.errors import FINDINGS, OK
@@ -41,6 +42,7 @@ from databases.servers import Database, on_each, require
 from databases.targets import Target
 from lab import options
 from lab.origin import head
+from lab.runs import changed
 from lab.stress.phases import PHASES, Plan, Run, stress
 from lab.variants import PATCHED, STOCK
 from patchstack import trees
@@ -55,15 +57,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--db", action="append", metavar="NAME", help="may be repeated; or all; sqlite")
     add("--phase", action="append", choices=list(PHASES), help="may be repeated; all")
     add("--stock", action="store_true", help="on stock Django")
-    for name, of in (
-        ("processes", ""),
-        ("seconds", "of incr, of add, of mix and of cull; "),
-        ("calls", "of incr; "),
-        ("kills", ""),
-        ("rows", "of corrupt; "),
+    for name, read, help in (
+        ("--processes", READ.whole, f"{Plan.processes}"),
+        ("--seconds", READ.positive, f"of incr, add, mix and cull; {Plan.seconds:g}"),
+        ("--calls", READ.whole, f"of incr; {Plan.calls}"),
+        ("--kills", READ.whole, f"{Plan.kills}"),
+        ("--rows", READ.whole, f"of corrupt; {Plan.rows}"),
     ):
-        usual = str(getattr(Plan, name))
-        add(f"--{name}", metavar="N", default=usual, help=f"{of}{usual}")
+        add(name, type=partial(read, what=name), metavar="N", help=help)
     add("--json", metavar="FILE", help="write everything there")
 
 
@@ -82,13 +83,7 @@ def show(run: Run) -> str:
 
 def run(args: argparse.Namespace, project: Project) -> int:
     # Refuse wrong options before the first tree is made.
-    plan = Plan(
-        processes=READ.whole(args.processes, "--processes"),
-        seconds=READ.positive(args.seconds, "--seconds"),
-        calls=READ.whole(args.calls, "--calls"),
-        kills=READ.whole(args.kills, "--kills"),
-        rows=READ.whole(args.rows, "--rows"),
-    )
+    plan = changed(Plan(), args)
     targets = READ.targets(args.db, ABLE)
     phases = [name for name in PHASES if name in (args.phase or PHASES)]
     variant = STOCK if args.stock else PATCHED

@@ -3,8 +3,8 @@
 Without arguments: verify; the tool's own tests, quick ones first; prove, for
 each patch whose proof is not recorded; whether the tables in the README files are
 true; and Django's tests of the areas that the patches touch, with ours, on every
-database available on this machine. The others are listed as "not run" with the
-command that changes it.
+database available on this machine. The others are listed as "not run", with the
+next command.
 
 With --db, labels or any other option: Django's runtests.py with the labels
 (default: the areas that the patches touch; --full: all), on the patched Django
@@ -47,7 +47,7 @@ from verbs import prove
 # Without a server it is a ladder of checks: see lab.oracle.ladder.
 ORACLE = "oracle"
 
-# A server that is no database takes part in the tests of its own backend only.
+# A cache server takes part in the tests of its own backend only.
 SERVER_LABELS = {
     "redis": ("cache.tests.RedisCacheTests",),
     "memcached": ("cache.tests.PyMemcacheCacheTests",),
@@ -147,7 +147,7 @@ def _run_each(
     logs: Path | None,
     extra: Sequence[str] = (),
 ) -> tuple[list[Cell], list[NotRun]]:
-    """Run the labels on each target, those of ``special`` where it names one."""
+    """Run the labels on each target, or the labels that ``special`` has for it."""
     cells, not_run = [], []
     for target in targets:
         chosen = special.get(target.name, labels)
@@ -162,7 +162,7 @@ def _run_each(
 def keep_tests(
     project: Project, tree: str, cells: Sequence[Cell], rungs: Sequence[Rung]
 ) -> None:
-    """Write what each database showed of the patches to results/."""
+    """Write the results of the patches on each database to results/."""
     patches = series.load(project)
     for cell in [*cells, *(cell for rung in rungs for cell in rung.cells)]:
         evidence.keep(
@@ -198,13 +198,13 @@ def finish(
 def run_all(args: argparse.Namespace, project: Project) -> int:
     """Run everything that this machine can run."""
     problems = verify.findings(project)
-    # Before the tool's tests: those of the bench need both.
+    # The tool's tests of the bench need both trees.
     trees.patched(project)
     trees.stock(project)
     tool = tooltests.run(project.root)
     problems += prove.prove_and_keep(project)
     problems += files.findings(project)
-    # The trees of the proofs and of the report may have taken its place.
+    # The proofs and the report may have removed this tree to make room.
     tree = choose_tree(project)
     cells, not_run = _run_each(
         [target for target in targets() if target.name != ORACLE],

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common.errors import StackError
+from common.files import write_whole
 from common.progress import step
 from common.project import Project
 from lab.bench.statements import counter
@@ -72,10 +73,7 @@ def all_files(project: Project, effects: table.Effects) -> dict[Path, str]:
 
 def write(project: Project, files: Mapping[Path, str]) -> None:
     for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")  # Whole, or not there at all.
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        write_whole(path, text)
         print(f"wrote {project.shown(path)}")
 
 

@@ -1,4 +1,4 @@
-"""What a run of the tests leaves for reports: JSON files in results/."""
+"""The JSON files in results/ that a run of the tests leaves for reports."""
 
 import platform
 import re
@@ -16,7 +16,7 @@ from suite.cells import Cell
 
 FORMAT = 1
 
-# What unittest calls the setup of a class or a module that fails or skips it.
+# The name that unittest gives to a failed or skipped setup of a class or module.
 _FIXTURE = re.compile(r"(?:setUp|tearDown)(?:Class|Module) \((.+)\)")
 _WORDS = {"ok": "passed", "expected failure": "passed", "skip": "skipped"}
 
@@ -67,7 +67,7 @@ def head(kind: str, tree: str, root: Path) -> dict[str, Any]:
 
 
 def database(target: str, version: str) -> dict[str, Any]:
-    """Return what a file says of the database that a target's name stands for."""
+    """Return the part of a file about the database of a target."""
     family = resolve(target).family
     found = {"target": target, "name": FAMILIES[family].label, "version": version}
     return {"database": found, "standin": family in STANDINS}

@@ -94,7 +94,7 @@ def scenarios(catalogue: Catalogue, seed: int) -> Iterator[Scenario]:
     """Yield scenarios without end, the same ones for the same seed.
 
     About half are plain enough for the patched Django's own path. The others leave it
-    in one or two places, each of which a condition of the patch has to see.
+    in one or two places, and a condition of the patch has to see each place.
     """
     random = Random(seed)
     tame = [name for name, model in catalogue.items() if model["tame"]]

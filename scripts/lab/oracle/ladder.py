@@ -14,14 +14,14 @@ from common.project import Project
 from databases.servers import Database, running
 from databases.targets import Target, Unavailable, resolve, standins
 from lab.client import environment
-from lab.oracle import golden, worker
+from lab.oracle import child, golden
 from lab.oracle.grammars import grammars
-from lab.oracle.races import MergeRaced
+from lab.oracle.merge_race import MergeRaced
 from lab.variants import STOCK
 from patchstack import trees
 from suite.cells import Cell, NotRun, run_cell
 
-# Django's own tests of what MERGE changes, on the stand-ins.
+# Django's own tests around MERGE, for the stand-ins.
 LABELS = (
     "bulk_create",
     "get_or_create",
@@ -67,7 +67,7 @@ class Rung:
     not_run: Sequence[NotRun] = ()
 
     def lines(self) -> Iterator[str]:
-        """Yield what ran, and what was not shown."""
+        """Yield the text about the rung."""
         head = f"rung {self.number}, {self.name}: "
         if self.ran:
             yield head + "; ".join(self.ran)
@@ -105,10 +105,10 @@ def two_grammars() -> Found:
 
 
 def raced(database: Database, tree: Path) -> tuple[MergeRaced, dict[str, bool]]:
-    """Race and plant mutants on a stand-in; see oracle.races. StackError if it dies."""
+    """Run merge_race on a stand-in. Raise StackError if it dies."""
     name = database.target.name
-    result = worker.told(
-        "races",
+    result = child.told(
+        "merge_race",
         name,
         env=environment(tree, database.url) | database.environment(),
         task=f"the race on {name} ended",
@@ -120,10 +120,10 @@ def raced(database: Database, tree: Path) -> tuple[MergeRaced, dict[str, bool]]:
 def unlike_oracle(
     raced: MergeRaced, refused: Mapping[str, bool], outcomes: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yield what a stand-in did otherwise than Oracle.
+    """Yield the differences of a stand-in from Oracle.
 
-    ``refused`` tells of each mutant that it has to refuse whether it did, and
-    ``outcomes`` of each test how it ended.
+    ``refused`` tells whether it refused each mutant that it has to refuse.
+    ``outcomes`` maps each test to its outcome.
     """
     if not raced.waited:
         yield "the second MERGE of a row did not wait for the first"
@@ -172,10 +172,10 @@ def rungs(
     labels: Sequence[str] = (),
     extra: Sequence[str] = (),
 ) -> Iterator[Rung]:
-    """Run every rung that can be run on a tree, a pair of its name and path.
+    """Run every available rung on a tree, a pair of its name and path.
 
-    The stand-ins run ``labels`` or else LABELS, the server ``labels`` or else
-    ``touched``. There is nothing for rungs 0 and 1 in stock Django.
+    Without ``labels`` the stand-ins run LABELS, and the server runs ``touched``.
+    Stock Django has no rungs 0 and 1.
     """
 
     def on(number: int, target: Target, chosen: Sequence[str]) -> Rung:

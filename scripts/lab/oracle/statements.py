@@ -50,7 +50,7 @@ def first_line(error: Exception) -> str:
 
 
 class Recorder:
-    """What is behind a connection of Oracle's: it keeps statements and sends nothing.
+    """The session behind a connection to Oracle: it keeps statements and sends nothing.
 
     The next ``refused`` statements end with ORA-00001. An insert returns 1, whatever
     the column.

@@ -1,7 +1,7 @@
 """Values that show whether they are whole, and who wrote them.
 
-Some keys hold records, which name their key and their origin. The others hold
-numbers, of which each key has its own range.
+A key holds records, which name the key and their origin, or numbers from a range
+of its own.
 """
 
 import random
@@ -24,7 +24,7 @@ class Origin(NamedTuple):
 
 
 def record(key: str, origin: Origin, size: int) -> dict[str, Any]:
-    """Return a value of about ``size`` bytes, half of which zlib can compress."""
+    """Return a value of about ``size`` bytes; zlib can compress half of them."""
     chance = random.Random(f"{key} {origin}")
     body = chance.randbytes(size // 2) + key.encode() * (size // 2 // len(key))
     return {"key": key, **origin._asdict(), "size": size, "body": body}
@@ -60,7 +60,7 @@ def unwritten(
     refused: Collection[Origin],
     undone: Collection[Origin],
 ) -> list[str]:
-    """Say which records were read, but cannot have been written.
+    """Name the records that were read, but cannot have been written.
 
     ``last``: writer → the number of its last record. ``refused`` are the records
     whose add() returned False, ``undone`` those whose transaction was rolled back.

@@ -12,11 +12,11 @@ from itertools import batched
 from pathlib import Path
 from typing import Any
 
-from lab.bench.worker import Session, main
+from lab.bench.worker import Session, main, wait_until
 from lab.calls import KEY, Errors, attempt, names
 from lab.stress.damage import WAYS, Table
 from lab.stress.mix import DAY, Mixer
-from lab.stress.shared import meet, numbers, wait_until
+from lab.stress.shared import meet, numbers
 from lab.stress.values import Origin, base, origin, record
 from lab.watch import watching
 
