@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from lab.oracle.standin.literals import literal
 from lab.oracle.standin.postgresql import PostgreSQLSession
 from lab.oracle.standin.translation import split_returning, translate
 from suite.cells import run_cell
+from tests.conftest import here
 
 SCRIPTS = Path(__file__).parents[1]
 BACK = -datetime.timedelta(days=1, seconds=3723, microseconds=4)
@@ -219,17 +219,6 @@ def test_without_h2_or_java(
     monkeypatch.setattr(jpype, "getDefaultJVMPath", nothing)
     with pytest.raises(Unavailable, match="no Java"), running(resolve("standin-h2")):
         pass
-
-
-@contextmanager
-def here(name: str) -> Iterator[Database]:
-    """The database; skip and say why without it."""
-    with ExitStack() as stack:
-        try:
-            found = stack.enter_context(running(resolve(name)))
-        except Unavailable as reason:
-            pytest.skip(f"{reason.reason}: {reason.command}")
-        yield found
 
 
 @pytest.fixture(scope="module", params=["standin-h2", "standin-postgres"])

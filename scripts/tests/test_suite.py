@@ -1,6 +1,5 @@
 """Tests of running tests: what is news, which labels are there, what a run leaves."""
 
-import argparse
 import json
 import os
 import platform
@@ -219,20 +218,12 @@ def running(tmp_path: Path) -> Project:
     return made
 
 
-def run_verb(project: Project, *words: str, rest: tuple[str, ...] = ()) -> int:
-    parser = argparse.ArgumentParser()
-    test.configure(parser)
-    args = parser.parse_args(["--db", "sqlite", *words])
-    args.rest = list(rest)
-    return test.run(args, project)
-
-
 def test_only_a_run_of_the_default_labels_leaves_a_file(running: Project) -> None:
     for words in (["cache"], ["--stock"], ["--src"], ["--full"]):
-        run_verb(running, *words)
-    run_verb(running, rest=("-v2",))
+        verb(test, running, "--db", "sqlite", *words)
+    verb(test, running, "--db", "sqlite", rest=["-v2"])
     assert not list(running.results.glob("tests-*"))
-    assert run_verb(running) == OK
+    assert verb(test, running, "--db", "sqlite") == OK
     [path] = running.results.glob("tests-py3.*-sqlite.json")
     data = json.loads(path.read_text())
     tree = series.load_lock(running).patches[-1].tree
@@ -249,7 +240,7 @@ def test_a_file_that_cannot_be_written_hides_nothing(
     running: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     running.results.touch()
-    assert run_verb(running) == OK
+    assert verb(test, running, "--db", "sqlite") == OK
     said = capsys.readouterr()
     assert "1 passed, 0 failed, 1 skipped" in said.out
     assert "cannot be written" in said.err

@@ -70,7 +70,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, project: Project) -> int:
     named = args.labels or args.db or args.stock or args.src or args.full or args.rest
-    return run_named(args, project) if named else run_all(args, project)
+    return run_named(args, project) if named else run_all(project)
 
 
 def choose_tree(
@@ -195,7 +195,7 @@ def finish(
     return outcome.code
 
 
-def run_all(args: argparse.Namespace, project: Project) -> int:
+def run_all(project: Project) -> int:
     """Run everything that this machine can run."""
     problems = verify.findings(project)
     # The tool's tests of the bench need both trees.
