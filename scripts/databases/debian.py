@@ -44,7 +44,7 @@ Acquire::Check-Valid-Until "false";
 
 
 def launcher(root: Path) -> tuple[str, ...]:
-    """Return what goes before a program in an unpacked root to run it.
+    """Return the words before a program in an unpacked root that run it.
 
     The words are its loader and its libraries, as those of the system may be older.
     Empty if the root has no C library.

@@ -67,7 +67,7 @@ def version_in(text: str) -> tuple[int, ...]:
 
 
 def shown_version(*command: str | Path) -> str:
-    """Return what a program prints for --version; "" if it cannot run."""
+    """Return the output of a program's --version; "" if it cannot run."""
     try:
         return subprocess.run(
             [*command, "--version"],

@@ -64,7 +64,7 @@ class Database:
         return f"{urls.hide(self.url)} does not answer"
 
     def environment(self) -> dict[str, str]:
-        """Return what databases.settings reads, with names that no other run uses.
+        """Return the variables of databases.settings, with names for this run alone.
 
         Add those of a cache and of a database to have both.
         """

@@ -30,7 +30,7 @@ def reported(url: str) -> str:
 
 
 def h2_jar() -> Path:
-    """Return what TEST_H2_JAR names, or Debian's libh2-java; it need not be there."""
+    """Return the path in TEST_H2_JAR, or of Debian's libh2-java, there or not."""
     return Path(os.environ.get(H2_JAR) or "/usr/share/java/h2.jar")
 
 

@@ -84,7 +84,7 @@ class Proof:
         return "\n".join(lines)
 
     def data(self) -> dict[str, Any]:
-        """Return what the record keeps, but for the key."""
+        """Return the entry of the record, without the key."""
         return {
             "red": self.red,
             "by_import": list(self.by_import),
@@ -252,7 +252,7 @@ def recorded(project: Project) -> Record:
 
 
 def stands(case: Case, record: Record, names: Iterable[str]) -> bool:
-    """Say whether a patch is proved on one of the databases, as it is now."""
+    """Tell whether the patch, as it is now, is proved on one of the databases."""
     by = record.get(case.patch.slug, {})
     return any(
         name in by and by[name].get("key") == case.key and not by[name]["findings"]
@@ -263,7 +263,7 @@ def stands(case: Case, record: Record, names: Iterable[str]) -> bool:
 def prove_each(
     project: Project, todo: Iterable[tuple[Case, Sequence[str]]]
 ) -> Iterator[tuple[str, str, dict[str, Any] | str]]:
-    """Prove each case on the first available database, and say what it showed.
+    """Prove each case on the first available database, and print the result.
 
     Yield the patch, the database, and the entry for the record, or why it did not
     run.

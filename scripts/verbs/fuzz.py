@@ -39,10 +39,11 @@ ABLE = ("sqlite", "postgresql")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--db", action="append", metavar="NAME", help="repeatable; or all; sqlite")
+    databases = "may be repeated, or all; default: sqlite"
+    add("--db", action="append", metavar="NAME", help=databases)
     for name, default, help in (
-        ("--examples", 2000, "random calls, after those of corpus.json; 2000"),
-        ("--seed", 1, "of the random calls; 1"),
+        ("--examples", 2000, "random calls, after those on file; default: 2000"),
+        ("--seed", 1, "of the random calls; default: 1"),
     ):
         read = partial(READ.whole, what=name, least=0)
         add(name, type=read, metavar="N", default=default, help=help)

@@ -48,16 +48,21 @@ READ = options.Reader("./scripts/stack race --help")
 def configure(parser: argparse.ArgumentParser) -> None:
     usual = Plan()
     add = parser.add_argument
-    add("--db", action="append", metavar="NAME", help="may be repeated; or all; sqlite")
-    add("--mode", action="append", metavar="NAME", help="may be repeated; all")
+    databases = "may be repeated, or all; default: sqlite"
+    add("--db", action="append", metavar="NAME", help=databases)
+    add("--mode", action="append", metavar="NAME", help="may be repeated; default: all")
     for name, read, help in (
-        ("--threads", READ.whole, f"{usual.threads}"),
-        ("--keys", READ.whole, f"{usual.keys}"),
-        ("--seconds", READ.positive, f"of each Django in each mode; {usual.seconds:g}"),
+        ("--threads", READ.whole, f"default: {usual.threads}"),
+        ("--keys", READ.whole, f"default: {usual.keys}"),
+        (
+            "--seconds",
+            READ.positive,
+            f"of each side and mode; default: {usual.seconds:g}",
+        ),
     ):
         add(name, type=partial(read, what=name), metavar="N", help=help)
     add("--upsert", action="store_true", help="QuerySet.upsert() on patched")
-    add("--json", metavar="FILE", help="write everything there")
+    add("--json", metavar="FILE", help="write all figures there")
 
 
 def run(args: argparse.Namespace, project: Project) -> int:

@@ -54,18 +54,20 @@ SHOWN = 5  # findings of a phase
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--db", action="append", metavar="NAME", help="may be repeated; or all; sqlite")
-    add("--phase", action="append", choices=list(PHASES), help="may be repeated; all")
+    databases = "may be repeated, or all; default: sqlite"
+    add("--db", action="append", metavar="NAME", help=databases)
+    repeated = "may be repeated; default: all"
+    add("--phase", action="append", choices=list(PHASES), help=repeated)
     add("--stock", action="store_true", help="on stock Django")
     for name, read, help in (
-        ("--processes", READ.whole, f"{Plan.processes}"),
-        ("--seconds", READ.positive, f"of incr, add, mix and cull; {Plan.seconds:g}"),
-        ("--calls", READ.whole, f"of incr; {Plan.calls}"),
-        ("--kills", READ.whole, f"{Plan.kills}"),
-        ("--rows", READ.whole, f"of corrupt; {Plan.rows}"),
+        ("--processes", READ.whole, f"default: {Plan.processes}"),
+        ("--seconds", READ.positive, f"of a timed phase; default: {Plan.seconds:g}"),
+        ("--calls", READ.whole, f"of incr; default: {Plan.calls}"),
+        ("--kills", READ.whole, f"default: {Plan.kills}"),
+        ("--rows", READ.whole, f"of corrupt; default: {Plan.rows}"),
     ):
         add(name, type=partial(read, what=name), metavar="N", help=help)
-    add("--json", metavar="FILE", help="write everything there")
+    add("--json", metavar="FILE", help="write all figures there")
 
 
 def show(run: Run) -> str:

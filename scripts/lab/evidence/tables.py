@@ -324,7 +324,7 @@ def main_timings(results: Results) -> list[Timing]:
 
 
 def lead(results: Results) -> str:
-    """Say what was measured, when and where."""
+    """Describe the measured Djangos, the days, and the machines."""
     measured = [each for kind in ("bench", "load", "replay") for each in results[kind]]
     if not measured:
         return "Nothing was measured yet."

@@ -61,7 +61,7 @@ class Scenario:
 
 
 def smaller(scenario: Scenario) -> Iterator[Scenario]:
-    """Yield what is one step simpler, the largest steps first."""
+    """Yield scenarios that are one step simpler, the largest steps first."""
     blank, parts = asdict(Scenario()), asdict(scenario)
     for name, given in parts.items():
         if given != blank[name]:

@@ -73,7 +73,7 @@ class Race:
     sides: Mapping[str, Side]
 
     def findings(self) -> list[str]:
-        """Return what is wrong, a line each."""
+        """Return a line for each finding."""
         known = {error.partition(":")[0] for error in self.sides[STOCK].errors}
         found = []
         for variant, side in self.sides.items():

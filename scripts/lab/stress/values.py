@@ -31,7 +31,7 @@ def record(key: str, origin: Origin, size: int) -> dict[str, Any]:
 
 
 def origin(key: str, value: object) -> Origin | str:
-    """Return where the record of a key comes from, or what is wrong with the value."""
+    """Return the origin of the record of a key, or the finding about its value."""
     match value:
         case None:
             return f"{key}: get() misses"
@@ -49,7 +49,7 @@ def base(key: str) -> int:
 
 
 def wrong_number(key: str, value: object) -> str:
-    """Say what is wrong with the number of a key; nothing if it is right."""
+    """Return the finding about the number of a key, empty if it is right."""
     whole = type(value) is int and 0 <= value - base(key) < RANGE
     return "" if whole else f"{key}: not its number but {value!r:.60}"
 
