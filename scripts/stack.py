@@ -67,7 +67,7 @@ def run(words: list[str]) -> int:
         )
     if verb not in WITHOUT_GIT:
         require_git()
-    # What follows "--" is for another program, in the verb that has one.
+    # Words behind "--" go to another program, in a verb that runs one.
     cut = words.index("--") if verb in PASSING_ON and "--" in words else len(words)
     args = parser(verb).parse_args(words[1:cut])
     args.rest = words[cut + 1 :]
@@ -82,7 +82,7 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; turn every error that a user can cause into one line."""
-    # What must be stopped or removed is so in "finally": make SIGTERM reach it.
+    # Servers and folders are removed in "finally" blocks: make SIGTERM reach them.
     signal.signal(signal.SIGTERM, _terminate)
     try:
         return run(sys.argv[1:] if argv is None else argv)

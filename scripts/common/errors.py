@@ -29,3 +29,8 @@ def few(names: Sequence[str], most: int = 5) -> str:
     """Return the first names, and say how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def last_line(printed: str) -> str:
+    """Return the last line that a failed program printed."""
+    return (printed.strip().splitlines() or ["it said nothing"])[-1]

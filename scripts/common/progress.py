@@ -13,7 +13,7 @@ def say(line: str) -> None:
 
 @contextmanager
 def step(what: str) -> Iterator[None]:
-    """Say what begins, and how many seconds it took unless it fails."""
+    """Announce a step, and say how many seconds it took unless it fails."""
     say(f"{what} ...")
     began = time.monotonic()
     yield

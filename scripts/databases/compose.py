@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from common.errors import StackError
+from common.errors import StackError, last_line
 
 FILE = Path(__file__).parents[2] / "compose.yaml"
 URL_LABEL = "django-patch-stack.url"
@@ -43,7 +43,7 @@ def command(service: str, *verb: str) -> list[str]:
 
 
 def start(service: str) -> bool:
-    """Start it and wait until it is healthy; StackError if it does not get so.
+    """Start it and wait until it is healthy; StackError if it does not become so.
 
     Return False if it was up already: then it is not ours to end.
     """
@@ -58,7 +58,7 @@ def start(service: str) -> bool:
 
 
 def stop(service: str) -> None:
-    """End it and throw its data away."""
+    """Stop it and remove its data."""
     _run(service, "rm", "--stop", "--force", "--volumes")
 
 
@@ -66,6 +66,7 @@ def _run(service: str, *verb: str) -> str:
     composed = command(service, *verb)
     done = subprocess.run(composed, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = done.stderr.strip().splitlines() or ["it says nothing"]
-        raise StackError(f"docker compose failed: {said[-1]}", " ".join(composed))
+        raise StackError(
+            f"docker compose failed: {last_line(done.stderr)}", " ".join(composed)
+        )
     return done.stdout

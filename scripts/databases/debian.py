@@ -44,9 +44,9 @@ Acquire::Check-Valid-Until "false";
 
 
 def launcher(root: Path) -> tuple[str, ...]:
-    """Return what goes before a program in an unpacked root to run it.
+    """Return the words before a program in an unpacked root that run it.
 
-    Its loader and the libraries beside it: those of the system may be older.
+    The words are its loader and its libraries, as those of the system may be older.
     Empty if the root has no C library.
     """
     loaders = sorted(root.glob("usr/lib*/ld-linux*.so.*"))

@@ -1,4 +1,4 @@
-"""What all families of servers have in common, and how installed programs are found."""
+"""The base of all families of servers, and the search for installed programs."""
 
 import importlib
 import os
@@ -15,7 +15,7 @@ from types import ModuleType
 from databases.place import Place
 
 MACOS = sys.platform == "darwin"
-# Where package managers put servers that are not on everybody's PATH.
+# Package managers put servers here; not every PATH has these folders.
 SERVER_FOLDERS = (
     "/usr/sbin",
     "/usr/local/sbin",
@@ -67,7 +67,7 @@ def version_in(text: str) -> tuple[int, ...]:
 
 
 def shown_version(*command: str | Path) -> str:
-    """Return what a program prints for --version; "" if it cannot run."""
+    """Return the output of a program's --version; "" if it cannot run."""
     try:
         return subprocess.run(
             [*command, "--version"],
@@ -116,13 +116,13 @@ class Family:
     # The names of the server program, and folders in which to look for it, too.
     servers: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
-    # What it prints for --version, a regular expression.
+    # A regular expression that its output of --version matches.
     banner = ""
     # The URL where no server is needed; {reported} is the version of Oracle that a
     # stand-in is to report.
     built_in = ""
-    # The name and the text of a file for the server's eyes: everybody can read a
-    # command line.
+    # The name and the text of a file that only the server can read, for passwords:
+    # all users can read a command line.
     file: tuple[str, str] | None = None
     # The program and its options that prepare the folder, if one does.
     setup = ""

@@ -5,7 +5,7 @@ import contextlib
 from databases import urls
 from databases.family import Family, install
 
-# What it may take, in MiB; it takes that as it needs it.
+# MiB that it may take at most.
 MEMORY = 1_024
 
 

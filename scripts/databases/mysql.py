@@ -38,7 +38,7 @@ SERVE = """
 
 
 class MySQLFamily(Family):
-    """What MariaDB and MySQL share."""
+    """The common part of MariaDB and MySQL."""
 
     driver = "MySQLdb"
     driver_command = (
@@ -50,8 +50,8 @@ class MySQLFamily(Family):
     )
     # Both servers refuse root unless told so; the folder is root's own.
     as_root = "--user=root"
-    # Nobody wants the data: an orderly end takes MySQL 3 s, and a server that is
-    # still starting puts it off.
+    # The data is thrown away. An orderly end takes MySQL 3 s, and longer while it
+    # starts.
     stop_signal = signal.SIGKILL
     zone_programs: tuple[str, ...]
 
@@ -60,7 +60,7 @@ class MySQLFamily(Family):
             cursor = connection.cursor()
             cursor.execute("SELECT VERSION()")
             shown = str(cursor.fetchone()[0])
-        # Some MariaDB servers put 5.5.5- before their version, for old clients.
+        # A MariaDB server may put 5.5.5- before its version, for old clients.
         return shown.removeprefix("5.5.5-")
 
     def settle(self, program: Program, url: str, folder: Path) -> None:
@@ -135,7 +135,7 @@ class MariaDB(MySQLFamily):
 class MySQL(MySQLFamily):
     """MySQL from the system, or out of a Debian package.
 
-    The latter only where somebody asked for it: ``db-up mysql --unpack``.
+    The package is there only after ``db-up mysql --unpack``.
     """
 
     name = "mysql"
@@ -150,7 +150,7 @@ class MySQL(MySQLFamily):
     banner = "Ver (?!.*MariaDB)"
     folders = ("/opt/homebrew/opt/mysql*/bin", "/usr/local/opt/mysql*/bin")
     zone_programs = ("mysql_tzinfo_to_sql",)
-    # root@localhost comes without a password: nobody may log in as that.
+    # root@localhost comes without a password, so it is locked.
     file = "init.sql", f"ALTER USER root@localhost ACCOUNT LOCK;\n{ACCOUNTS}"
     # The folder of --secure-file-priv is compiled in and need not exist, and the
     # tests load no files.
@@ -161,7 +161,7 @@ class MySQL(MySQLFamily):
     url = "mysql://django:{password}@127.0.0.1:{port}/"
 
     def programs(self) -> list[Program]:
-        """Return those of the system, then one that was unpacked earlier."""
+        """Return the programs of the system, then the unpacked one."""
         usr = unpacked_root() / "usr"
         server, prefix = usr / "sbin" / "mysqld", launcher(usr.parent)
         version = version_in(shown_version(*prefix, server)) if prefix else ()

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from databases import process
 
-# A Unix socket's path may have 103 bytes on macOS and 107 on Linux. What we add
-# to the parent folder is at most 45 of them.
+# A Unix socket's path may have 103 bytes on macOS and 107 on Linux. We add at
+# most 45 of them to the parent folder.
 LONGEST_PARENT = 55
 # Above lie the ports that the system gives to outgoing connections (from 32768
 # on Linux, 49152 on macOS): it may take one of those at any moment.

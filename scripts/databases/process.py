@@ -1,4 +1,4 @@
-"""Is a process still that one, end it, and start one that a guard ends.
+"""Recognize a process, end it, and start one that a guard ends.
 
 Run as a program (``process.py FOLDER SIGNAL USER COMMAND…``) this file is the guard
 of a program: it starts it, prints its pid, and ends with the status of the program.

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.errors import StackError
+from common.files import write_whole
 from common.progress import say, step
 from databases import compose, debian, mysql, process, urls
 from databases.family import Family, version_in
@@ -22,7 +23,7 @@ from databases.place import Died, Place, free_port, tail
 from databases.targets import FAMILIES, Target, Unavailable, resolve
 
 READY = 60.0  # seconds
-# What db-up left running: one JSON file for each server, for its owner's eyes.
+# A JSON file for each server that db-up left running; only its owner may read it.
 LEFT = Path(__file__).parents[2] / ".cache" / "servers"
 # A server of docker compose that is not ours to end.
 UP_ALREADY = "compose, up already"
@@ -63,7 +64,7 @@ class Database:
         return f"{urls.hide(self.url)} does not answer"
 
     def environment(self) -> dict[str, str]:
-        """Return what databases.settings reads, with names that no other run uses.
+        """Return the variables of databases.settings, with names for this run alone.
 
         Add those of a cache and of a database to have both.
         """
@@ -117,7 +118,7 @@ def running(target: Target) -> Iterator[Database]:
 
 @contextlib.contextmanager
 def private(target: Target) -> Iterator[Database]:
-    """Yield a server that nobody else uses, from local programs.
+    """Yield a server from local programs for this caller alone.
 
     Unavailable if there is no program; StackError if it does not start.
     """
@@ -238,14 +239,9 @@ def _start_and_leave(target: Target) -> Database:
         database, place = _start(target, ending)
         if database.source == UP_ALREADY:
             return database
-        file = left_file(target.name)
-        file.parent.mkdir(parents=True, exist_ok=True)
+        entry = json.dumps({key: getattr(database, key) for key in KEPT}, indent=1)
         # It holds a password.
-        fresh = file.with_suffix(".new")
-        fresh.touch(mode=0o600)
-        entry = {key: getattr(database, key) for key in KEPT}
-        fresh.write_text(json.dumps(entry, indent=1) + "\n")
-        fresh.replace(file)
+        write_whole(left_file(target.name), f"{entry}\n", 0o600)
         ending.pop_all()
     if place:
         place.leave()

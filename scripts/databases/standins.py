@@ -1,7 +1,7 @@
 """Django's Oracle backend on engines that are not Oracle.
 
-The double of ``oracledb.connect`` by which a test process reaches them is not of this
-room: databases.urls names it, and databases.settings loads it where a URL asks for it.
+A test process reaches them by a double of ``oracledb.connect`` outside of this room:
+databases.urls names it, and databases.settings loads it for URLs of stand-ins.
 """
 
 import os
@@ -30,7 +30,7 @@ def reported(url: str) -> str:
 
 
 def h2_jar() -> Path:
-    """Return what TEST_H2_JAR names, or Debian's libh2-java; it need not be there."""
+    """Return the path in TEST_H2_JAR, or of Debian's libh2-java, there or not."""
     return Path(os.environ.get(H2_JAR) or "/usr/share/java/h2.jar")
 
 
@@ -78,7 +78,7 @@ class StandinH2(Family):
 
 
 class StandinPostgreSQL(PostgreSQL):
-    """PostgreSQL with some of Oracle's names, in a private server."""
+    """A private PostgreSQL server with names of Oracle's."""
 
     name = "standin_postgres"
 

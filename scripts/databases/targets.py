@@ -49,7 +49,7 @@ class Target:
 
     @property
     def dsn(self) -> str:
-        """What the user's environment names; no server of a user's is a stand-in."""
+        """The URL in the user's environment; a stand-in has none."""
         return "" if self.family in STANDINS else os.environ.get(self.variable, "")
 
     @property

@@ -98,8 +98,8 @@ def easy_connect(address: Address) -> str:
 def databases(url: str, base: str = "django") -> dict[str, dict[str, object]]:
     """Return DATABASES for a test run: the aliases default and other on one server.
 
-    The names, and so those of the test databases, come from ``base`` and never
-    from the URL: a run must not touch the database that a user's URL names.
+    The names, also of the test databases, come from ``base``: a run must not touch
+    the database that a user's URL names.
     """
     address = split(url)
     return {

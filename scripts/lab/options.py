@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.errors import StackError
+from common.files import write_whole
 from common.progress import say
 
 if TYPE_CHECKING:
@@ -83,8 +84,7 @@ class Reader:
 def write(data: Mapping[str, Any], path: Path, root: Path) -> None:
     """Write a JSON file and say so; StackError if that fails."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+        write_whole(path, json.dumps(data, indent=1) + "\n")
     except OSError as error:
         raise StackError(f"{path} cannot be written: {error.strerror}") from None
     say(f"written: {path.relative_to(root) if path.is_relative_to(root) else path}")

@@ -175,7 +175,7 @@ TOOLS = (
 
 
 def reasons() -> dict[str, str]:
-    """Return rule → why it is one."""
+    """Return rule → reason."""
     return RULES | {name: reason for name, reason, _, _ in TOOLS}
 
 
@@ -232,7 +232,7 @@ def _subjects(project: Project, patches: Sequence[series.Patch]) -> Iterator[Sub
 
 
 def lint(project: Project, patches: Sequence[series.Patch]) -> list[str]:
-    """Return what the rules and the tools find in these patches."""
+    """Return the findings of the rules and the tools in these patches."""
     found: list[str] = []
     names: list[str] = []
     settings = ("pyproject.toml", "docs/spelling_wordlist")

@@ -9,17 +9,18 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from common.errors import StackError
 from common.progress import say
 from common.project import Project
+from databases.servers import running
+from databases.targets import Unavailable, resolve
 from patchstack import series, trees, upstream
 from patchstack.closures import closures
-
-if TYPE_CHECKING:
-    from suite.baseline import Verdict
-    from suite.run import Run
+from suite.baseline import Verdict
+from suite.cells import Cell, run_cell
+from suite.run import Run
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Proof:
-    """What a proof on one database showed; the patch is proved without findings.
+    """The result of a proof on one database; without findings the patch is proved.
 
     ``red`` counts the tests that ran and failed without the patch. The modules
     ``by_import`` cannot even be imported without it. ``altered`` are the upstream
@@ -83,7 +84,7 @@ class Proof:
         return "\n".join(lines)
 
     def data(self) -> dict[str, Any]:
-        """Return what the record keeps, but for the key."""
+        """Return the entry of the record, without the key."""
         return {
             "red": self.red,
             "by_import": list(self.by_import),
@@ -103,7 +104,7 @@ def classes(tests: Sequence[str]) -> list[str]:
 
 
 def in_modules(test: str, modules: Sequence[str]) -> bool:
-    """Say whether a test is of one of the modules, or is one of them as a whole."""
+    """Tell whether a test is in one of the modules, or is itself one of them."""
     return any(f"{test}.".startswith(f"{module}.") for module in modules)
 
 
@@ -130,7 +131,7 @@ def cases(project: Project, patches: Sequence[series.Patch]) -> list[Case]:
 
 
 def red_findings(
-    patch: series.Patch, run: "Run", verdict: "Verdict"
+    patch: series.Patch, run: Run, verdict: Verdict
 ) -> tuple[list[str], int, list[str]]:
     """Judge the run without the patch.
 
@@ -165,7 +166,7 @@ def red_findings(
     return found, len(ran), by_import
 
 
-def green_findings(patch: series.Patch, run: "Run", verdict: "Verdict") -> list[str]:
+def green_findings(patch: series.Patch, run: Run, verdict: Verdict) -> list[str]:
     """Judge the run with the patch."""
     passed = {test for test, outcome in run.outcomes.items() if outcome == "ok"}
     return [
@@ -183,7 +184,7 @@ def green_findings(patch: series.Patch, run: "Run", verdict: "Verdict") -> list[
 
 
 def unmodified_findings(
-    case: Case, run: "Run", verdict: "Verdict", database: str
+    case: Case, run: Run, verdict: Verdict, database: str
 ) -> list[str]:
     """Judge the run of upstream's own tests with the patch."""
     listed = {entry.test for entry in case.alters}
@@ -201,10 +202,6 @@ def unmodified_findings(
 
 def prove(project: Project, case: Case, name: str) -> Proof:
     """Prove one patch on one database. Raise targets.Unavailable, StackError."""
-    from databases.servers import running
-    from databases.targets import resolve
-    from suite.cells import Cell, run_cell
-
     patch = case.patch
     base = upstream.base_tree(project)
     found: list[str] = []
@@ -255,7 +252,7 @@ def recorded(project: Project) -> Record:
 
 
 def stands(case: Case, record: Record, names: Iterable[str]) -> bool:
-    """Say whether a patch is proved on one of the databases, as it is now."""
+    """Tell whether the patch, as it is now, is proved on one of the databases."""
     by = record.get(case.patch.slug, {})
     return any(
         name in by and by[name].get("key") == case.key and not by[name]["findings"]
@@ -266,13 +263,11 @@ def stands(case: Case, record: Record, names: Iterable[str]) -> bool:
 def prove_each(
     project: Project, todo: Iterable[tuple[Case, Sequence[str]]]
 ) -> Iterator[tuple[str, str, dict[str, Any] | str]]:
-    """Prove each case on the first available database, and say what it showed.
+    """Prove each case on the first available database, and print the result.
 
     Yield the patch, the database, and the entry for the record, or why it did not
     run.
     """
-    from databases.targets import Unavailable
-
     for case, names in todo:
         slug = case.patch.slug
         for name in names:

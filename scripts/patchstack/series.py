@@ -58,7 +58,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class Locked:
-    """What series.lock says of one patch."""
+    """The entry of one patch in series.lock."""
 
     slug: str
     sha256: str
@@ -102,7 +102,7 @@ def load_toml(path: Path, project: Project) -> dict[str, Any]:
         ) from error
 
 
-# What series.toml must give for each key, from the fields of Patch.
+# The type of each key of series.toml, from the fields of Patch.
 TYPES = {
     field.name: (str if field.default is MISSING else list)
     for field in fields(Patch)

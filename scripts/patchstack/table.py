@@ -29,7 +29,7 @@ Effects = dict[str, list[Effect]]
 
 
 def load_effects(project: Project) -> Effects:
-    """Return what ``report`` counted last, by slug; empty if it never did."""
+    """Return the last counts of ``report --count`` by slug; empty without any."""
     path = project.drafts / "results" / "statements.json"
     if not path.exists():
         return {}
@@ -83,7 +83,7 @@ def patches_readme(patches: Sequence[series.Patch], effects: Effects) -> str:
 
 
 def between(text: str, name: str, new: str) -> str:
-    """Return ``text`` with what stands between the two markers of that name replaced.
+    """Return ``text`` with the part between the two markers of that name replaced.
 
     StackError if they are not there.
     """

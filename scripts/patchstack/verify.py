@@ -6,7 +6,7 @@ from pathlib import Path
 from common.git import Git, GitError
 from common.progress import step
 from common.project import Project
-from patchstack import build, series, upstream
+from patchstack import build, lint, series, upstream
 from patchstack.closures import closures
 
 
@@ -93,9 +93,6 @@ def findings(project: Project, *, with_lint: bool = True) -> list[str]:
         with step("applying each on what it depends on alone"):
             found = list(closure_findings(project, patches))
     if with_lint and not found:
-        # Needs Django's linters; the rest needs nothing but Python and git.
-        from patchstack import lint
-
         with step("linting them"):
             found = lint.lint(project, patches)
     return found

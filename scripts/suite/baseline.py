@@ -1,11 +1,11 @@
-"""What stock Django fails on a database, so that only news is news."""
+"""The tests that stock Django fails on a database, so that only news is news."""
 
-import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from databases.family import version_in
 from suite.run import Run
 
 FOLDER = Path(__file__).parent / "baseline"
@@ -24,16 +24,7 @@ class Known:
     since: str = ""
 
     def applies_to(self, version: str) -> bool:
-        return numbers(version) >= numbers(self.since)
-
-
-def numbers(version: str) -> list[int]:
-    """Return what versions are compared by.
-
-    >>> numbers("11.8.9-MariaDB") > numbers("11.8"), numbers("")
-    (True, [])
-    """
-    return [int(part) for part in re.findall(r"\d+", re.split(r"[^\d.]", version)[0])]
+        return version_in(version) >= version_in(self.since)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,11 @@
-"""Labels on databases: what ran, what is news, and what could not run."""
+"""Run labels on databases, and compare the failures with those of stock Django."""
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from common.errors import StackError
+from common.errors import StackError, last_line
 from common.progress import say
 from databases.servers import Database, running
 from databases.targets import Target, Unavailable
@@ -23,7 +22,6 @@ class Cell:
     tree: str
     run: Run
     verdict: Verdict
-    seconds: float
 
     @property
     def ok(self) -> bool:
@@ -37,24 +35,10 @@ class Cell:
     def skipped(self) -> int:
         return self.run.counts["skip"]
 
-    def data(self) -> dict[str, Any]:
-        """Return what a program may want to know of it."""
-        return {
-            "database": self.database,
-            "version": self.version,
-            "tree": self.tree,
-            "ok": self.ok,
-            "passed": self.passed,
-            "skipped": self.skipped,
-            **asdict(self.verdict),
-            "seconds": round(self.seconds, 1),
-            "log": str(self.run.log) if self.run.log else None,
-        }
-
 
 @dataclass(frozen=True)
 class NotRun:
-    """A database that this machine does not have: why, and what would change that."""
+    """A database that this machine lacks, the reason, and the command to get it."""
 
     database: str
     reason: str
@@ -81,7 +65,6 @@ def run_cell(
     run = run_tests(
         tree, labels, database.environment(), extra=extra, through=through, log=log
     )
-    seconds = time.monotonic() - began
     if not database.alive():
         raise StackError(
             f"the {name} server ended during the tests, so they show nothing:"
@@ -89,42 +72,39 @@ def run_cell(
             f"./scripts/stack test --db {name} (again)",
         )
     if not run.outcomes and run.code:
-        printed = log.read_text(errors="replace").strip() if log else ""
-        last = f": {printed.splitlines()[-1]}" if printed else ""
+        said = f": {last_line(log.read_text(errors='replace'))}" if log else ""
         raise StackError(
-            f"runtests.py ended with status {run.code} before any result{last}",
+            f"runtests.py ended with status {run.code} before any result{said}",
             f"see {log}" if log else None,
         )
     verdict = judge(run, load(database.target.family, database.version))
-    cell = Cell(name, database.version, tree_name, run, verdict, seconds)
+    cell = Cell(name, database.version, tree_name, run, verdict)
     say(
         f"{name}, {tree_name}: {cell.passed} passed, {len(run.failed)} failed,"
-        f" {cell.skipped} skipped ({seconds:.0f} s)"
+        f" {cell.skipped} skipped ({time.monotonic() - began:.0f} s)"
     )
     return cell
 
 
 def run_target(
     target: Target,
-    trees: Sequence[tuple[str, Path]],
+    tree: tuple[str, Path],
     labels: Sequence[str],
     logs: Path | None,
     *,
     extra: Sequence[str] = (),
     through: Sequence[str] = (),
-) -> list[Cell] | NotRun:
-    """Run the labels of each tree on one database, in turn.
+) -> Cell | NotRun:
+    """Run the labels of a tree, its name and its path, on one database.
 
-    The output goes to files in ``logs``, or to the terminal without it.
+    The output goes to a file in ``logs``, or to the terminal without it.
     """
-    cells = []
+    name, path = tree
+    log = logs and logs / f"{target.name}-{name}.log"
+    options = {"extra": extra, "through": through}
     try:
         with running(target) as database:
-            for name, tree in trees:
-                log = logs and logs / f"{target.name}-{name}.log"
-                options = {"extra": extra, "through": through}
-                cells.append(run_cell(database, tree, name, labels, log=log, **options))
+            return run_cell(database, path, name, labels, log=log, **options)
     except Unavailable as error:
         say(f"{target.name}: not run: {error.reason}")
         return NotRun(target.name, error.reason, error.command)
-    return cells

@@ -1,4 +1,4 @@
-"""Which patch a line of Django is of, and which lines and branches ran in tests."""
+"""Find the patch that wrote each line of Django, and the lines that tests run."""
 
 import json
 import os
@@ -10,17 +10,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.errors import StackError
+from common.errors import StackError, last_line
 from common.git import Git
 from common.tables import aligned
 from databases.targets import Target
 from suite.cells import Cell, NotRun, run_target
 
-# file → line → the slug of the patch that the line is of; upstream's are not there.
+# file → line → the slug of the patch that wrote it, without the lines of upstream.
 type Owners = Mapping[str, Mapping[int, str]]
-# A statement, as (file, line), or a branch, as (file, line, line it goes to). A
-# statement of several lines is at its first. A branch to a negative line leaves what
-# begins in that line.
+# A statement, as (file, first line), or a branch, as (file, line, line it goes to). A
+# branch to a negative line leaves the function, class or module that begins there.
 type Point = tuple[Any, ...]
 
 PYTHON = ":(glob)django/**/*.py"
@@ -61,8 +60,8 @@ def owners(
 
 
 def blamed(porcelain: bytes) -> dict[int, str]:
-    """Return line → commit of what git blame says of a file."""
-    # The text of a line is behind a tab: nothing in it is taken for a header.
+    """Return line → commit from the output of git blame."""
+    # A tab comes before the text of a line, so the text never matches as a header.
     found = map(_BLAMED.fullmatch, porcelain.split(b"\n"))
     return {int(each[2]): each[1].decode() for each in found if each}
 
@@ -74,7 +73,7 @@ def measure(
     labels: Sequence[str],
     logs: Path,
 ) -> tuple[Cell, dict[str, Any]] | NotRun:
-    """Run labels on one database; return what coverage says of each of the files."""
+    """Run labels on one database; return the report of coverage on each file."""
     with tempfile.TemporaryDirectory(prefix="stack-") as folder:
         report = Path(folder, "report.json")
         store = f"--data-file={folder}/data"
@@ -82,7 +81,7 @@ def measure(
         include = f"--include={','.join(f'*/{file}' for file in files)}"
         done = run_target(
             target,
-            [("patched", tree)],
+            ("patched", tree),
             labels,
             logs,
             extra=("--parallel=1",),
@@ -100,15 +99,16 @@ def measure(
             check=False,
         )
         if made.returncode:
-            raise StackError(f"coverage makes no report: {made.stdout}{made.stderr}")
+            why = last_line(made.stdout + made.stderr)
+            raise StackError(f"coverage makes no report: {why}")
         found = json.loads(report.read_text(encoding="utf-8"))["files"]
-    return done[0], {file: {key: found[file][key] for key in KEYS} for file in files}
+    return done, {file: {key: found[file][key] for key in KEYS} for file in files}
 
 
 def points(files: Mapping[str, Any], how: str) -> Iterator[Point]:
-    """Yield what is "executed" or "missing" in what measure() returned.
+    """Yield the points that are "executed" or "missing" in the files of measure().
 
-    What ``# pragma: no cover`` excludes is neither.
+    Points that ``# pragma: no cover`` excludes are neither.
     """
     for file, report in files.items():
         lines = [(line,) for line in report[f"{how}_lines"]]
@@ -125,9 +125,10 @@ def counts(points: Iterable[Point]) -> dict[str, int]:
 def cover(
     runs: Sequence[Mapping[str, Any]], slugs: Iterable[str], owners: Owners, tree: Path
 ) -> dict[str, dict[str, Any]]:
-    """Return what the runs, as results/coverage/ keeps them, cover of each patch.
+    """Return the coverage of each patch by the runs that results/coverage/ keeps.
 
-    "united" is covered on a real database, "with_standins" on any.
+    "united" counts points that a real database covers, "with_standins" also those
+    that only a stand-in covers.
     """
     named = {run["database"]["target"]: run for run in runs}
     ran = {name: {*points(run["files"], "executed")} for name, run in named.items()}
@@ -153,10 +154,10 @@ def cover(
 def gaps(
     own: set[Point], united: set[Point], every: set[Point], tree: Path
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return the statements that no real database covers, and branches that none takes.
+    """Return the statements and branches that no real database covers.
 
-    Of branches only those whose line ran. If that was on a stand-in alone, those
-    that no stand-in takes either.
+    A branch counts only if its line ran. If the line ran on a stand-in alone, the
+    branch counts only if no stand-in takes it either.
     """
     found: dict[str, list[dict[str, Any]]] = {"missing": [], "partial": []}
     for point in sorted(own - united):
@@ -174,7 +175,7 @@ def gaps(
 def lines(
     patches: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]
 ) -> Iterator[str]:
-    """Yield what a person reads of what cover() returned, the table first."""
+    """Yield the text about the coverage of cover(), the table first."""
     yield table(patches, any(run["standin"] for run in runs))
     for slug, each in patches.items():
         missing, partial = each["missing"], each["partial"]

@@ -1,8 +1,7 @@
-"""What a run of tests showed altogether, judged and as text."""
+"""The outcome of a whole run of tests: its exit status and its text."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from common.errors import FINDINGS, OK, USAGE
 from common.tables import aligned
@@ -12,11 +11,11 @@ from suite.tooltests import NONE, Count
 
 @dataclass(frozen=True)
 class Outcome:
-    """Everything that ran or could not.
+    """All that ran or could not run.
 
-    ``problems`` are findings beside failed tests, ``tool`` the tool's own tests,
-    ``notes`` more lines for a person and ``rungs`` more data for a program.
-    ``shown`` tells that something ran, even if no cell did.
+    ``problems`` are findings beside failed tests, ``tool`` counts the tool's own
+    tests, and ``notes`` are more lines to show. ``shown`` tells that something ran,
+    even if no cell did.
     """
 
     cells: Sequence[Cell]
@@ -24,7 +23,6 @@ class Outcome:
     problems: Sequence[str] = ()
     tool: Count = NONE
     notes: Sequence[str] = ()
-    rungs: Sequence[Mapping[str, Any]] = ()
     shown: bool = False
 
     @property
@@ -47,19 +45,8 @@ class Outcome:
         # Nothing is wrong where nothing ran, but nothing was shown either.
         return USAGE if self.not_run else FINDINGS
 
-    def data(self) -> dict[str, Any]:
-        """Return what a program may want to know."""
-        return {
-            "ok": self.code == OK,
-            "runs": [cell.data() for cell in self.cells],
-            "rungs": list(self.rungs),
-            "not_run": [vars(entry) for entry in self.not_run],
-            "problems": list(self.problems),
-            "tool": self.tool._asdict(),
-        }
-
     def lines(self) -> Iterator[str]:
-        """Yield what a person reads: failures, then a table, then the sums."""
+        """Yield the failures, then a table, then the sums."""
         for cell in self.cells:
             yield from _failures(cell)
         yield from self.problems

@@ -15,22 +15,22 @@ from common.errors import StackError
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 
-# With these capabilities root may read and write any file, and six of
-# upstream's tests of file permissions fail. Without them root is like anybody.
+# With these capabilities root may read and write any file, and six upstream tests
+# of file permissions fail.
 _CAPABILITIES = "-dac_override,-dac_read_search"
 
-# What unittest puts before the name of something that it cannot import.
+# unittest puts this before the name of a module that it cannot import.
 _FAILED_TEST = "unittest.loader._FailedTest."
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one call of runtests.py did.
+    """The result of one call of runtests.py.
 
     ``outcomes`` maps test ids to "ok", "fail", "error", "skip", "expected
-    failure" or "unexpected success", ``reasons`` some of them to a line of text;
-    ``log`` holds everything it printed, None if that went to the terminal.
-    ``code`` is its exit status.
+    failure" or "unexpected success", ``reasons`` those that have one to
+    a line of text. ``code`` is the exit status. ``log`` holds the output; it is None
+    if that went to the terminal.
     """
 
     outcomes: Mapping[str, str]
@@ -133,7 +133,7 @@ def unprivileged() -> list[str]:
 
 
 def _inherited() -> dict[str, str]:
-    """Return what the tests see of our environment."""
+    """Return the part of our environment that the tests see."""
     own = ("DJANGO_", "STACK_", "PYTHON")
     return {key: text for key, text in os.environ.items() if not key.startswith(own)}
 

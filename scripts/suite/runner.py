@@ -27,7 +27,7 @@ class Recording(unittest.TextTestResult):
 
 def record(result: Any) -> dict[str, dict[str, str]]:
     """Return the outcomes and reasons of suite.run.Run, subtests with their test."""
-    # The later wins: a test of which one subtest failed has failed.
+    # The later kind wins: a test fails if one of its subtests fails.
     kinds = {
         "skip": result.skipped,
         "ok": [(test, "") for test in result.passed],

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from common.errors import StackError
 from common.progress import step
 
-# Tests that need a server, a browser, Django's suite or more than 2 s are slow.
+# Tests that need a server, Django's suite or more than 2 s are slow.
 STEPS = {"quick": "not slow", "slow": "slow"}
 
 

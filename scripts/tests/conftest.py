@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ import pytest
 from common.errors import USAGE, StackError
 from common.git import environment
 from common.project import Project
+from databases.servers import Database, running
+from databases.targets import Unavailable, resolve
 from patchstack import series, trees
 from verbs import apply, export
 
@@ -101,13 +104,27 @@ def commit(project: Project, path: str, old: str, new: str, subject: str) -> Non
     )
 
 
-def verb(module: object, project: Project, *words: str) -> int:
-    """Run a verb as the command line does."""
+def verb(
+    module: object, project: Project, *words: str, rest: Sequence[str] = ()
+) -> int:
+    """Run a verb as the command line does; ``rest`` are the words behind "--"."""
     parser = argparse.ArgumentParser()
     module.configure(parser)  # type: ignore[attr-defined]
-    code = module.run(parser.parse_args(words), project)  # type: ignore[attr-defined]
+    args = parser.parse_args(words, argparse.Namespace(rest=[*rest]))
+    code = module.run(args, project)  # type: ignore[attr-defined]
     assert isinstance(code, int)
     return code
+
+
+@contextmanager
+def here(name: str) -> Iterator[Database]:
+    """Yield the database, or skip the test and say why."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(running(resolve(name)))
+        except Unavailable as reason:
+            pytest.skip(f"{reason.reason}: {reason.command}")
+        yield found
 
 
 def told(error: StackError, what: str = "next") -> str:
@@ -188,7 +205,7 @@ def real() -> Project:
 
 @pytest.fixture(scope="session")
 def stock(real: Project) -> Path:
-    """The folder of Django as it came."""
+    """The folder of stock Django."""
     return trees.stock(real)
 
 

@@ -110,7 +110,7 @@ class FIFO(Cache):
     evicted: where the definition leaves a choice, it is one of them.
     """
 
-    # What moves an entry to the end.
+    # These move an entry to the end.
     moving: tuple[str, ...] = ("set",)
     # Django's own culls several before each set(), also if the key is there.
     in_batches = False
@@ -280,7 +280,7 @@ class S3FIFO(FIFO):
         return self.main[0]
 
 
-# What CULL_STRATEGY calls them.
+# Their names in CULL_STRATEGY.
 STRATEGIES: dict[str, type[FIFO]] = {
     "fifo": FIFO,
     "lfu": LFU,

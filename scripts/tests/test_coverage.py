@@ -172,7 +172,7 @@ def test_a_run_and_what_is_united(
     tree = next(covered.trees.iterdir())
     assert not list(tree.rglob("*coverage*"))
 
-    # What another database covered, in another call.
+    # Another database, in another call.
     own = covered.results / "coverage" / "sqlite.json"
     run = json.loads(own.read_text())
     files = run["files"][FILE]

@@ -139,7 +139,7 @@ def check_kept(strategy: str, call: Call, before: Stored, after: Stored) -> None
     if old is None or new is None:
         return
     if call.do == "set" and strategy in ("lfu", "sieve"):
-        assert new == old  # what is set again stays where it is
+        assert new == old  # an entry that is set again stays in its place
     if call.do == "get":
         assert new == old | 1 if strategy == "sieve" else new >= old
 

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from common.errors import USAGE, StackError
 from databases import compose, debian, process, servers, urls
@@ -221,9 +222,9 @@ def test_sqlite_and_names_that_do_not_collide(monkeypatch: pytest.MonkeyPatch) -
         first, second = database.environment(), database.environment()
     assert first["STACK_DATABASE_URL"] == second["STACK_DATABASE_URL"]
     assert first["STACK_DATABASE_NAME"] != second["STACK_DATABASE_NAME"]
-    monkeypatch.setenv("TEST_SQLITE_URL", "sqlite:////tmp/some.db")
+    monkeypatch.setenv("TEST_SQLITE_URL", "sqlite:////tmp/named.db")
     with running(resolve("sqlite")) as database:
-        assert (database.url, database.source) == ("sqlite:////tmp/some.db", "dsn")
+        assert (database.url, database.source) == ("sqlite:////tmp/named.db", "dsn")
 
 
 @pytest.mark.slow
@@ -267,7 +268,7 @@ def test_a_server_has_what_the_tests_need(name: str, sql: str) -> None:
             cursor.execute("CREATE TABLE x (n integer)")
 
 
-# What a shell starts in the background ignores Ctrl-C, and so do its children.
+# A background process of a shell ignores Ctrl-C, and so do its children.
 CHILD = """
 import json, signal, sys, time
 from databases.servers import running
@@ -459,8 +460,6 @@ def test_the_birth_of_a_process(platform: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_compose_file_is_consistent() -> None:
-    import yaml  # type: ignore[import-untyped]
-
     found = yaml.safe_load(compose.FILE.read_text())["services"]
     names = {target.name for target in targets()} | {"postgres18"}
     assert set(compose.urls()) == names - {"sqlite"}

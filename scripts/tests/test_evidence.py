@@ -1,4 +1,4 @@
-"""What is written from results: tables, plots and the page."""
+"""Tables, plots, and the page, written from results."""
 
 import json
 import re
@@ -278,7 +278,7 @@ def test_two_runs_agree_or_not(
     said = capsys.readouterr().out.splitlines()
     assert " ".join(said[1].split()) == "touch 1,000 50 5.00 x 6.00 x 20 %"
     assert said[-1].startswith("2 of 4 ratios")
-    with pytest.raises(StackError, match="is of kind load, not bench"):
+    with pytest.raises(StackError, match="has the kind load, not bench"):
         verb(report, project, "--compare", a, c)
 
 
@@ -319,9 +319,9 @@ def test_check_names_what_is_out_of_date(
 ) -> None:
     monkeypatch.setattr(files, "measure", lambda project: {})
     assert verb(report, checkout) == OK
-    assert report.findings(checkout) == []
+    assert files.findings(checkout) == []
     (checkout.drafts / "benchmarks" / "tables.md").write_text("typed")
-    (found,) = report.findings(checkout)
+    (found,) = files.findings(checkout)
     assert found.startswith("docs-drafts/benchmarks/tables.md is out of date")
 
 

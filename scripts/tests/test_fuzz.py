@@ -177,20 +177,20 @@ EMPTY = bad("django.core.exceptions.EmptyResultSet")
 @pytest.mark.parametrize(
     ("scenario", "stock", "patched", "same"),
     [
-        # What a trigger wrote may be seen, on the one model that has the trigger.
+        # The value of a trigger may be seen, on the one model that has the trigger.
         (TRIGGERED, good(n="1", stamp="0"), good(n="1", stamp="1"), True),
         (HIT, good(n="1", stamp="0"), good(n="1", stamp="1"), False),
         (TRIGGERED, good(n="1", stamp="0"), good(n="2", stamp="1"), False),
         # An ignored UPDATE may take a number of the sequence, but write no row.
         (IGNORED, bad(NOT_UPDATED), bad(NOT_UPDATED, tables=TOOK), True),
         (IGNORED, bad(NOT_UPDATED), bad(NOT_UPDATED, tables={"a": ["1"]}), False),
-        # What only the INSERT needs may fail.
+        # A value that only the INSERT needs may fail.
         (IGNORED, bad(NOT_UPDATED), bad(INTEGRITY), False),
         (IGNORED_MISS, bad(NOT_UPDATED), bad(INTEGRITY), True),
         # Only stock may let EmptyResultSet escape.
         (HIT, EMPTY, good(), True),
         (HIT, good(), EMPTY, False),
-        # What could not be saved has no key.
+        # An object that could not be saved has no key.
         (HIT, bad(INTEGRITY), bad(INTEGRITY, "None"), True),
         (HIT, bad("ValueError"), bad("ValueError", "None"), False),
         # A lazy value may be evaluated; nothing else may happen.

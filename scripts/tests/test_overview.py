@@ -1,6 +1,5 @@
 """The overview, and tests on stock Django, with labels that only patches bring."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -87,23 +86,15 @@ def test_work_that_is_not_exported_stays(
     assert (bringing.src / "django" / "cache.py").read_text() == "mine\n"
 
 
-def run_test(project: Project, *words: str) -> int:
-    parser = argparse.ArgumentParser()
-    test.configure(parser)
-    args = parser.parse_args(words)
-    args.rest = []
-    return test.run(args, project)
-
-
 def test_stock_is_tested_without_what_only_patches_bring(
     bringing: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_test(bringing, "--stock", "--json") == OK
+    assert run(test, bringing, "--stock") == OK
     assert "left out, as only the patches bring" in capsys.readouterr().err
     with pytest.raises(StackError, match="only the patches bring these tests: upsert"):
-        run_test(bringing, "--stock", "upsert")
+        run(test, bringing, "--stock", "upsert")
     with pytest.raises(StackError, match="no test label nowhere"):
-        run_test(bringing, "--stock", "nowhere")
+        run(test, bringing, "--stock", "nowhere")
 
 
 def test_the_table_says_only_what_was_counted() -> None:

@@ -8,13 +8,11 @@ import pytest
 
 from common.errors import FINDINGS, OK, StackError
 from common.project import Project
-from databases.servers import running
-from databases.targets import Unavailable, resolve
 from lab.calls import start_of
 from lab.race.races import Plan, Race, Side, race, show
 from lab.variants import PATCHED, STOCK
 from patchstack import trees
-from tests.conftest import assert_refused
+from tests.conftest import assert_refused, here
 from tests.conftest import verb as run
 from verbs import race as verb
 
@@ -122,13 +120,9 @@ def broken(stock: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def raced(
     stock: Path, patched: Path, mode: str, plan: Plan = SHORT, db: str = "sqlite"
 ) -> Race:
-    target = resolve(db)
-    try:
-        with running(target) as server:
-            folders = {STOCK: stock, PATCHED: patched}
-            return race(folders, server.url, target, mode, plan)
-    except Unavailable as error:
-        pytest.skip(f"{error.reason}; {error.command}")
+    with here(db) as server:
+        folders = {STOCK: stock, PATCHED: patched}
+        return race(folders, server.url, server.target, mode, plan)
 
 
 # Each journal and each way to call once.

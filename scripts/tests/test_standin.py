@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 
 from databases import urls
 from databases.servers import Database, running
+from databases.standins import VERSION_23
 from databases.targets import Unavailable, resolve, targets
 from lab.client import environment
 from lab.oracle import standin
@@ -26,6 +26,7 @@ from lab.oracle.standin.literals import literal
 from lab.oracle.standin.postgresql import PostgreSQLSession
 from lab.oracle.standin.translation import split_returning, translate
 from suite.cells import run_cell
+from tests.conftest import here
 
 SCRIPTS = Path(__file__).parents[1]
 BACK = -datetime.timedelta(days=1, seconds=3723, microseconds=4)
@@ -220,17 +221,6 @@ def test_without_h2_or_java(
         pass
 
 
-@contextmanager
-def here(name: str) -> Iterator[Database]:
-    """The database; skip and say why without it."""
-    with ExitStack() as stack:
-        try:
-            found = stack.enter_context(running(resolve(name)))
-        except Unavailable as reason:
-            pytest.skip(f"{reason.reason}: {reason.command}")
-        yield found
-
-
 @pytest.fixture(scope="module", params=["standin-h2", "standin-postgres"])
 def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     with here(request.param) as found:
@@ -308,7 +298,7 @@ def test_the_version_says_what_it_is(database: Database) -> None:
     assert told(database) == [reported]
     assert database.alive()
     with here("standin-h2-23") as newer:
-        assert told(newer, ("SELECT 1",)) == [standin.VERSION_23, [[1]]]
+        assert told(newer, ("SELECT 1",)) == [VERSION_23, [[1]]]
 
 
 @pytest.mark.slow
@@ -390,7 +380,7 @@ def test_the_second_merge_waits_and_gets_a_violation(
     database: Database, stock: Path
 ) -> None:
     env = environment(stock, database.url)
-    found = output(env, "-m", "lab.oracle.races", database.target.name)
+    found = output(env, "-m", "lab.oracle.merge_race", database.target.name)
     assert found["race"] == {"waited": True, "error": 1, "rows": [["key", 1]]}
     assert all(found["refused"].values())
     # H2 takes each mistake that the grammars find.

@@ -270,7 +270,7 @@ def test_exceptions_of_the_mix(message: str, counted: int) -> None:
     assert mixer.deadlocks == counted
 
 
-# What is found
+# Findings
 
 
 def test_records_that_were_read_but_not_written() -> None:

@@ -1,25 +1,24 @@
-"""Say which lines and branches that the patches add to django/ no test runs.
+"""Name the lines and branches that the patches add and that no test runs.
 
-Django's runtests.py runs under coverage, in one process, on the patched Django
-of patches/, with the labels of "test", on each --db: by default on every
-database available here and on what stands in for Oracle (standin-h2,
-standin-h2-23, standin-postgres). As each takes some minutes, they may run in
-several calls: results/coverage/ keeps what ran on a database, and every call
-unites all that is there of the same Django and the same Python. --unite only
-does that, and runs nothing.
+Django's runtests.py runs under coverage, in one process, on the patched Django of
+patches/, with the labels of "test", on each --db. Without --db it runs on every
+database available here and on the stand-ins for Oracle (standin-h2,
+standin-h2-23, standin-postgres). Each database takes minutes, so they may run in
+several calls: results/coverage/ keeps the run of each database, and every call
+unites all runs of the same Django and the same Python. --unite only unites them.
 
-git blame says which patch a line is of, so a line that a later patch replaced
-is of the later one. A statement is of the patch of its first line, a branch of
-the patch of the line in which it begins. "# pragma: no cover" leaves out. What
-only a stand-in covers is counted by itself, as it is not Oracle.
+A line belongs to the last patch that changed it, as git blame says. A statement
+belongs to the patch of its first line, a branch to the patch of the line in which
+it begins. "# pragma: no cover" leaves code out. Code that only a stand-in covers is
+counted apart, because a stand-in is not Oracle.
 
-The table has statements and branches, "12, 4", and how many of them ran. Then
-come the lines that no database covers and, of lines that are covered, the
-branches that are not taken ("→ exit" leaves the function, class or module). All
-of it is in results/coverage.json. With LABELs only those run, and no file is kept.
+The table counts statements and branches, "12, 4", and how many of them ran. Below
+it are the lines that no database covers, and the branches of covered lines that are
+not taken ("→ exit" leaves the function, class or module). results/coverage.json
+holds all of it. With LABELs only those run, and no file is kept.
 
-Exit status 1 if a test fails that stock Django passes, in this call or in one
-that is united; what is not covered is no finding. Status 2 if nothing ran.
+Exit status 1: a test fails that stock Django passes, in this call or in one that is
+united. Status 2: nothing ran. Code that is not covered is no finding.
 
   ./scripts/stack coverage --db sqlite --db postgres
   ./scripts/stack coverage --unite
@@ -31,16 +30,19 @@ import json
 import platform
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from common.errors import FINDINGS, OK, USAGE, StackError
 from common.git import Git
 from common.progress import say
+from common.project import Project
+from databases.targets import STANDINS, Target, resolve, standins, targets
+from lab.evidence.kept import FORMAT, database, head, keep
+from lab.oracle.ladder import LABELS
 from patchstack import build, series, trees, upstream
-
-if TYPE_CHECKING:
-    from common.project import Project
-    from databases.targets import Target
+from suite.cells import NotRun
+from suite.coverage import cover, lines, measure, owners
+from suite.run import check_labels
 
 HELP = "./scripts/stack coverage --help"
 KEPT = "coverage-run"  # The kind of a file in results/coverage/.
@@ -59,10 +61,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--unite", action="store_true", help="unite what was kept; run nothing")
 
 
-def chosen(asked: Iterable[str] | None) -> list["Target"]:
-    """Return the databases of those names, each once; all of them without any."""
-    from databases.targets import resolve, standins, targets
-
+def chosen(asked: Iterable[str] | None) -> list[Target]:
+    """Return the databases of those names, each once; all databases without names."""
     if asked is None:
         return [each for each in (*targets(), *standins()) if not each.is_cache]
     found = [resolve(name) for name in dict.fromkeys(asked)]
@@ -72,10 +72,8 @@ def chosen(asked: Iterable[str] | None) -> list["Target"]:
     return found
 
 
-def patched(project: "Project") -> Django:
-    """Build the series; return its tree, its patches and the owners of its lines."""
-    from suite.coverage import owners
-
+def patched(project: Project) -> Django:
+    """Build the series; return its tree, its patches, and the owners of its lines."""
     patches = list(series.load(project))
     made = build.build(project, series.files(project, patches))
     if not made:
@@ -91,12 +89,10 @@ def patched(project: "Project") -> Django:
 def stored(
     folder: Path, tree: str, without: Collection[str]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the runs in the folder of a tree and this Python; say what is left out.
+    """Yield the runs of a tree and this Python; name the files that are left out.
 
-    Not those of the targets in ``without``.
+    Skip the targets in ``without``.
     """
-    from lab.evidence.kept import FORMAT
-
     python = platform.python_version()
     wanted = {"kind": KEPT, "format": FORMAT, "tree": tree, "python": python}
     for path in sorted(folder.glob("*.json")):
@@ -113,29 +109,23 @@ def stored(
 
 
 def measured(
-    project: "Project",
-    targets: Iterable["Target"],
+    project: Project,
+    asked: Iterable[Target],
     labels: Sequence[str],
     django: Django,
 ) -> tuple[Runs, dict[str, str]]:
-    """Run labels on databases; without any run the default ones, and keep the runs.
+    """Run labels on databases; without labels run the default ones and keep the runs.
 
-    Return the runs and, of databases that are missing, name → reason.
+    Return the runs, and name → reason for each missing database.
     """
-    from databases.targets import STANDINS
-    from lab.evidence.kept import database, head, keep
-    from lab.oracle.ladder import LABELS
-    from suite.cells import NotRun
-    from suite.coverage import measure
-
-    tree, patches, owners = django
-    areas = list(dict.fromkeys(label for patch in patches for label in patch.tests))
+    tree, patches, owned = django
+    areas = series.touched(patches)
     runs: Runs = {}
     missing = {}
-    for target in targets:
+    for target in asked:
         default = LABELS if target.family in STANDINS else areas
         logs = project.results / "logs" / "coverage"
-        done = measure(target, tree, owners, labels or default, logs)
+        done = measure(target, tree, owned, labels or default, logs)
         if isinstance(done, NotRun):
             missing[target.name] = done.reason
             print(f"{target.name}: not run: {done.reason}\n  next: {done.command}")
@@ -153,18 +143,14 @@ def measured(
     return runs, missing
 
 
-def run(args: argparse.Namespace, project: "Project") -> int:
+def run(args: argparse.Namespace, project: Project) -> int:
     if args.unite and (args.labels or args.db):
         raise StackError("--unite runs nothing: no --db and no LABEL go with it", HELP)
     names = [target.name for target in chosen(None)]
-    targets = [] if args.unite else chosen(args.db)
-    from lab.evidence.kept import head, keep
-    from suite.coverage import cover, lines
-    from suite.run import check_labels
-
-    django = tree, patches, owners = patched(project)
+    asked = [] if args.unite else chosen(args.db)
+    django = tree, patches, owned = patched(project)
     check_labels(tree, args.labels)
-    runs, missing = measured(project, targets, args.labels, django)
+    runs, missing = measured(project, asked, args.labels, django)
     if not args.labels:
         for each in stored(project.results / "coverage", tree.name, {*runs}):
             runs[each["database"]["target"]] = each
@@ -175,7 +161,7 @@ def run(args: argparse.Namespace, project: "Project") -> int:
     # In the order of all the databases; those that are not among them at the end.
     ran = sorted(runs, key=lambda name: [*names, name].index(name))
     every = [runs[name] for name in ran]
-    found = cover(every, [patch.slug for patch in patches], owners, tree)
+    found = cover(every, [patch.slug for patch in patches], owned, tree)
     print("\n".join(lines(found, every)))
     if not args.labels:
         why = {name: missing.get(name, NO_RESULT) for name in names if name not in runs}

@@ -7,6 +7,7 @@ import argparse
 
 from common.errors import OK
 from common.project import Project
+from databases import servers
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +15,5 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, project: Project) -> int:
-    from databases import servers
-
     print("\n".join(servers.down(args.names)) or "no server was running")
     return OK

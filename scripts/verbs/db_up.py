@@ -10,6 +10,7 @@ import argparse
 
 from common.errors import OK, USAGE, StackError
 from common.project import Project
+from databases import servers, targets
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,8 +23,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, project: Project) -> int:
-    from databases import servers, targets
-
     # Named servers must come up; without names, those available are enough.
     names = args.names or [
         target.name

@@ -1,13 +1,13 @@
 """Write the commits of django-upstream/src to patches/.
 
-Each commit after the base becomes one patch file. Which patch a commit is, its
-note says (it follows amends and rebases); a new commit takes the place in
-series.toml that has no commit yet, so add its table there first. The order in
-series.toml must be that of the commits.
+Each commit after the base becomes one patch file. A note on the commit, which
+follows amends and rebases, names its patch. A new commit takes the place in
+series.toml that has no commit yet, so add its table there first. series.toml must
+have the order of the commits.
 
 A file depends on its commit alone. The new files are applied from scratch and
-compared before anything in patches/ is touched. If somebody else has changed
-patches/ since the last apply or export, the verb refuses. series.lock and the
+compared before anything in patches/ is touched. If patches/ has changed since the
+last apply or export, the verb refuses. series.lock and the
 table in patches/README.md are written with the patches.
 """
 

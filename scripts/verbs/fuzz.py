@@ -21,19 +21,17 @@ finds it; "all" tries one bug after another. If one is not found, the exit statu
 
 import argparse
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from common.errors import FINDINGS, OK
 from common.progress import say
+from common.project import Project
+from databases.servers import Database, on_each, require
+from databases.targets import Target
 from lab.fuzz import check, plants
 from lab.options import Reader, write
 from patchstack import trees
-
-if TYPE_CHECKING:
-    from common.project import Project
-    from databases.servers import Database
-    from databases.targets import Target
 
 READ = Reader(check.HELP)
 ABLE = ("sqlite", "postgresql")
@@ -41,39 +39,35 @@ ABLE = ("sqlite", "postgresql")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--db", action="append", metavar="NAME", help="repeatable; or all; sqlite")
-    add(
-        "--examples",
-        metavar="N",
-        default="2000",
-        help="random calls, after those of corpus.json; 2000",
-    )
-    add("--seed", metavar="N", default="1", help="of the random calls; 1")
+    databases = "may be repeated, or all; default: sqlite"
+    add("--db", action="append", metavar="NAME", help=databases)
+    for name, default, help in (
+        ("--examples", 2000, "random calls, after those on file; default: 2000"),
+        ("--seed", 1, "of the random calls; default: 1"),
+    ):
+        read = partial(READ.whole, what=name, least=0)
+        add(name, type=read, metavar="N", default=default, help=help)
     add("--plant", metavar="NAME", help="a bug, or all; an unknown name lists them")
     add("--replay", metavar="FILE", help="one call, from the file that a run wrote")
 
 
-def run(args: argparse.Namespace, project: "Project") -> int:
+def run(args: argparse.Namespace, project: Project) -> int:
     # Check all options before the first tree is made.
     targets = READ.targets(args.db, ABLE)
-    examples = READ.whole(args.examples, "--examples", 0)
-    seed = READ.whole(args.seed, "--seed", 0)
-    known = [each["scenario"] for each in check.corpus()]
+    known, examples = [each["scenario"] for each in check.corpus()], args.examples
     if args.replay is not None:
         known, examples = [check.read(Path(args.replay))], 0
     chosen = [] if args.plant is None else plants.chosen(args.plant)
-    from databases.servers import on_each, require
-
     both = trees.stock(project), trees.patched(project)
     good = True
 
-    def do(_: "Target", database: "Database") -> None:
+    def do(_: Target, database: Database) -> None:
         nonlocal good
         name, family = database.target.name, database.target.family
         say(f"{name}: stock and patched ...")
         here = [plant for plant in chosen if plant.database in ("", family)]
         for plant, report in plants.search(
-            here, *both, database.url, known, examples, seed
+            here, *both, database.url, known, examples, args.seed
         ):
             if plant:
                 good &= report.difference is not None
@@ -97,7 +91,7 @@ def found(report: check.Report) -> str:
     return f"found after {report.paths.total():,}\n  {scenario}"
 
 
-def show(report: check.Report, name: str, project: "Project") -> None:
+def show(report: check.Report, name: str, project: Project) -> None:
     """Print what a run without a plant shows; write the call that differs."""
     print(f"{name}: {report}")
     if report.difference is not None:

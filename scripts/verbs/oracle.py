@@ -25,7 +25,6 @@ from verbs import test
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--src", action="store_true", help="django-upstream/src")
-    parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument(
         "--update-golden", action="store_true", help="write the statements on file"
     )
@@ -37,4 +36,4 @@ def run(args: argparse.Namespace, project: Project) -> int:
         golden.update(tree[1])
         print(f"wrote {project.shown(golden.FILE)}")
         return OK
-    return test.finish([], [], [], rungs=test.climb(project, tree), as_json=args.json)
+    return test.finish([], [], [], rungs=test.climb(project, tree))

@@ -17,7 +17,10 @@ from common.git import Git
 from common.progress import say, step
 from common.project import Project
 from common.tables import wrapped
+from databases.targets import resolve
+from lab.bench import statements
 from patchstack import apply, series, src, table, trees, upstream, verify
+from suite.cells import Cell, NotRun, run_target
 from verbs import setup
 
 # Two processors, and stock and patched Django.
@@ -65,10 +68,6 @@ def run(args: argparse.Namespace, project: Project) -> int:
 
 def measure(project: Project) -> int:
     """Verify, count and test; print it."""
-    from databases.targets import resolve
-    from lab.bench.statements import mean_statements
-    from suite.cells import Cell, NotRun, run_target
-
     patches = series.load(project)
     if found := verify.findings(project):
         print("\n".join(found))
@@ -78,21 +77,21 @@ def measure(project: Project) -> int:
     operations = list(dict.fromkeys(each for p in patches for each in p.operations))
     labels = series.touched(patches)
 
-    def test(tree: tuple[str, Path]) -> list[Cell] | NotRun:
+    def test(tree: tuple[str, Path]) -> Cell | NotRun:
         chosen = series.present(tree[1], labels, patches)
-        return run_target(resolve("sqlite"), [tree], chosen, project.results / "logs")
+        return run_target(resolve("sqlite"), tree, chosen, project.results / "logs")
 
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         with step("counting statements"):
             before, after = pool.map(
-                lambda tree: mean_statements(tree[1], operations), both
+                lambda tree: statements.mean_statements(tree[1], operations), both
             )
         print("\nStatements per call on SQLite, stock → patched, counted now:")
         for name in operations:
             print(f"  {table.Effect(name, before[name], after[name])}")
         sys.stdout.flush()
         done = list(pool.map(test, both))
-    cells = [cell for each in done if not isinstance(each, NotRun) for cell in each]
+    cells = [each for each in done if isinstance(each, Cell)]
     rows = table.rows(patches, table.load_effects(project))
     print(f"\n{wrapped([HEAD, *rows], WIDTHS)}\n")
     for cell in cells:

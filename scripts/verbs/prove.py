@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from common.errors import FINDINGS, OK
 from common.progress import say
 from common.project import Project
+from lab.evidence import kept as evidence
 from patchstack import prove, series
 
 
@@ -47,8 +48,6 @@ def prove_and_keep(
 
     Leave out what is recorded, unless ``again``. Return what is wrong.
     """
-    from lab.evidence import kept as evidence
-
     patches = series.load(project)
     cases = prove.cases(project, patches)
     slugs = [series.find(patches, name).slug for name in names]
@@ -73,11 +72,11 @@ def prove_and_keep(
             else:
                 made.setdefault(slug, {})[name] = shown
     finally:
-        # What is proved stays so if the rest is interrupted.
+        # Keep the proofs that are done if the rest is interrupted.
         if made or not_run:
             tree = series.load_lock(project).patches[-1].tree[:16]
-            head = evidence.proofs([], not_run, tree, project.root)
-            new = {"patches": prove.merged(cases, record, made)}
+            new = {"patches": prove.merged(cases, record, made), "not_run": not_run}
+            head = evidence.head("proofs", tree, project.root)
             evidence.keep(head | new, project.results / "proofs.json", project.root)
     if standing := len(asked) - len(todo):
         say(

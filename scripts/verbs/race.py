@@ -28,19 +28,19 @@ races with update_or_create().
 
 import argparse
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from common.errors import FINDINGS, OK, StackError
+from common.project import Project
+from databases.servers import Database, on_each, require
+from databases.targets import Target
 from lab import options
 from lab.origin import head
 from lab.race.races import MODES, Plan, Race, race, show
+from lab.runs import changed
 from lab.variants import PATCHED, STOCK
-
-if TYPE_CHECKING:
-    from common.project import Project
-    from databases.servers import Database
-    from databases.targets import Target
+from patchstack import trees
 
 READ = options.Reader("./scripts/stack race --help")
 
@@ -48,25 +48,26 @@ READ = options.Reader("./scripts/stack race --help")
 def configure(parser: argparse.ArgumentParser) -> None:
     usual = Plan()
     add = parser.add_argument
-    add("--db", action="append", metavar="NAME", help="may be repeated; or all; sqlite")
-    add("--mode", action="append", metavar="NAME", help="may be repeated; all")
-    add("--threads", metavar="N", default=f"{usual.threads}", help=f"{usual.threads}")
-    add("--keys", metavar="N", default=f"{usual.keys}", help=f"{usual.keys}")
-    seconds = f"{usual.seconds:g}"
-    per = "for each Django in each mode"
-    add("--seconds", metavar="S", default=seconds, help=f"{per}; {seconds}")
+    databases = "may be repeated, or all; default: sqlite"
+    add("--db", action="append", metavar="NAME", help=databases)
+    add("--mode", action="append", metavar="NAME", help="may be repeated; default: all")
+    for name, read, help in (
+        ("--threads", READ.whole, f"default: {usual.threads}"),
+        ("--keys", READ.whole, f"default: {usual.keys}"),
+        (
+            "--seconds",
+            READ.positive,
+            f"of each side and mode; default: {usual.seconds:g}",
+        ),
+    ):
+        add(name, type=partial(read, what=name), metavar="N", help=help)
     add("--upsert", action="store_true", help="QuerySet.upsert() on patched")
-    add("--json", metavar="FILE", help="write everything there")
+    add("--json", metavar="FILE", help="write all figures there")
 
 
-def run(args: argparse.Namespace, project: "Project") -> int:
+def run(args: argparse.Namespace, project: Project) -> int:
     # Refuse wrong options before the first tree is made.
-    plan = Plan(
-        threads=READ.whole(args.threads, "--threads"),
-        keys=READ.whole(args.keys, "--keys"),
-        seconds=READ.positive(args.seconds, "--seconds"),
-        upsert=args.upsert,
-    )
+    plan = changed(Plan(), args)
     targets = READ.targets(args.db)
     known = {mode: None for target in targets for mode in MODES[target.family]}
     for mode in args.mode or ():
@@ -76,13 +77,10 @@ def run(args: argparse.Namespace, project: "Project") -> int:
         target: [m for m in MODES[target.family] if not args.mode or m in args.mode]
         for target in targets
     }
-    from databases.servers import on_each, require
-    from patchstack import trees
-
     folders = {STOCK: trees.stock(project), PATCHED: trees.patched(project)}
     races: list[Race] = []
 
-    def do(target: "Target", database: "Database") -> None:
+    def do(target: Target, database: Database) -> None:
         for mode in modes[target]:
             races.append(race(folders, database.url, target, mode, plan))
 

@@ -23,10 +23,7 @@ from common.errors import FINDINGS, OK
 from common.project import Project
 from lab.evidence import files
 from lab.evidence.compare import compare
-from lab.evidence.files import findings, measure
 from patchstack import table
-
-__all__ = ["findings", "measure"]  # Also for the verbs overview and test.
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +46,9 @@ def run(args: argparse.Namespace, project: Project) -> int:
         files.write(project, files.page_files(project, folder, folder / "report"))
         return OK
     if args.check:
-        found = findings(project)
+        found = files.findings(project)
     else:
-        effects = measure(project) if args.count else table.load_effects(project)
+        effects = files.measure(project) if args.count else table.load_effects(project)
         wanted = files.all_files(project, effects)
         files.write(project, wanted)
         found = files.unknown(project, wanted)

@@ -1,7 +1,7 @@
 """Check the database cache with many processes, killed writers and damaged rows.
 
 On patched Django, or on stock with --stock, through the public API of the cache;
-only the damage is done by SQL. These are the phases; --phase chooses some:
+only the damage is done by SQL. These are the phases; --phase chooses from them:
 
   incr     --calls incr() on 10 keys: the values add up to the calls that
            returned
@@ -10,9 +10,9 @@ only the damage is done by SQL. These are the phases; --phase chooses some:
   mix      get, set, add, touch, delete, incr, get_many and set_many at random:
            each value that is read is one that was written for its key
   cull     as mix, by each CULL_STRATEGY in turn, with MAX_ENTRIES half of the
-           keys; half of one process's calls are in transactions, of which some
-           are rolled back. At the end a set() that culls leaves MAX_ENTRIES
-           rows and its own at most
+           keys. Half of the calls of one process are in transactions; a part
+           of these is rolled back. At the end a set() that culls leaves at most
+           MAX_ENTRIES rows and its own
   kill     --kills writers of large values end by SIGKILL: every key holds a
            whole value, an old or a new one, and nothing is logged as discarded
   corrupt  --rows rows are damaged in seven ways: get() and get_many() miss or
@@ -32,20 +32,20 @@ is a finding, as there is on stock.
 
 import argparse
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from common.errors import FINDINGS, OK
+from common.project import Project
 from common.tables import aligned
+from databases.servers import Database, on_each, require
+from databases.targets import Target
 from lab import options
 from lab.origin import head
+from lab.runs import changed
 from lab.stress.phases import PHASES, Plan, Run, stress
 from lab.variants import PATCHED, STOCK
-
-if TYPE_CHECKING:
-    from common.project import Project
-    from databases.servers import Database
-    from databases.targets import Target
+from patchstack import trees
 
 READ = options.Reader("./scripts/stack stress --help")
 ABLE = ("sqlite", "postgresql", "mariadb", "mysql")
@@ -54,19 +54,20 @@ SHOWN = 5  # findings of a phase
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--db", action="append", metavar="NAME", help="may be repeated; or all; sqlite")
-    add("--phase", action="append", choices=list(PHASES), help="may be repeated; all")
+    databases = "may be repeated, or all; default: sqlite"
+    add("--db", action="append", metavar="NAME", help=databases)
+    repeated = "may be repeated; default: all"
+    add("--phase", action="append", choices=list(PHASES), help=repeated)
     add("--stock", action="store_true", help="on stock Django")
-    for name, of in (
-        ("processes", ""),
-        ("seconds", "of incr, of add, of mix and of cull; "),
-        ("calls", "of incr; "),
-        ("kills", ""),
-        ("rows", "of corrupt; "),
+    for name, read, help in (
+        ("--processes", READ.whole, f"default: {Plan.processes}"),
+        ("--seconds", READ.positive, f"of a timed phase; default: {Plan.seconds:g}"),
+        ("--calls", READ.whole, f"of incr; default: {Plan.calls}"),
+        ("--kills", READ.whole, f"default: {Plan.kills}"),
+        ("--rows", READ.whole, f"of corrupt; default: {Plan.rows}"),
     ):
-        usual = str(getattr(Plan, name))
-        add(f"--{name}", metavar="N", default=usual, help=f"{of}{usual}")
-    add("--json", metavar="FILE", help="write everything there")
+        add(name, type=partial(read, what=name), metavar="N", help=help)
+    add("--json", metavar="FILE", help="write all figures there")
 
 
 def show(run: Run) -> str:
@@ -82,25 +83,16 @@ def show(run: Run) -> str:
     return "\n".join([name, aligned(rows, right=[1]), *lines])
 
 
-def run(args: argparse.Namespace, project: "Project") -> int:
+def run(args: argparse.Namespace, project: Project) -> int:
     # Refuse wrong options before the first tree is made.
-    plan = Plan(
-        processes=READ.whole(args.processes, "--processes"),
-        seconds=READ.positive(args.seconds, "--seconds"),
-        calls=READ.whole(args.calls, "--calls"),
-        kills=READ.whole(args.kills, "--kills"),
-        rows=READ.whole(args.rows, "--rows"),
-    )
+    plan = changed(Plan(), args)
     targets = READ.targets(args.db, ABLE)
     phases = [name for name in PHASES if name in (args.phase or PHASES)]
-    from databases.servers import on_each, require
-    from patchstack import trees
-
     variant = STOCK if args.stock else PATCHED
     tree = trees.stock(project) if args.stock else trees.patched(project)
     runs: list[Run] = []
 
-    def do(target: "Target", database: "Database") -> None:
+    def do(target: Target, database: Database) -> None:
         runs.append(stress(tree, database.url, target.name, variant, phases, plan))
         print(show(runs[-1]), end="\n\n", flush=True)
 

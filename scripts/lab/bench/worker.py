@@ -233,12 +233,6 @@ def described(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def filled[T](table: T | None) -> T:
-    if table is None:
-        raise RuntimeError("no table: prepare comes first")
-    return table
-
-
 def wait_until(at: float) -> None:
     """Wait for a common start; ``at`` is a time.monotonic()."""
     time.sleep(max(0.0, at - time.monotonic()))

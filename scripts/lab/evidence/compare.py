@@ -9,14 +9,14 @@ from lab.figures import times
 from lab.variants import PATCHED, STOCK
 
 WITHIN = 0.15  # of the smaller ratio.
-LEAST = 50  # µs of the slower side. What disturbs shorter calls is as long as they.
+LEAST = 50  # µs of the slower side: disturbances are as long as shorter calls.
 
 
 def run_of(path: Path) -> dict[Place, Timing]:
     """Return the measurements of stock and patched in a file."""
     result = read(path)
     if result.data.get("kind") != "bench":
-        raise StackError(f"{path} is of kind {result.data.get('kind')}, not bench")
+        raise StackError(f"{path} has the kind {result.data.get('kind')}, not bench")
     return {each.place: each for each in timings([result]) if STOCK in each.over}
 
 

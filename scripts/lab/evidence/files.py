@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common.errors import StackError
+from common.files import write_whole
 from common.progress import step
 from common.project import Project
+from lab.bench.statements import counter
 from lab.evidence.results import STATEMENTS, load
 from lab.evidence.tables import main_table
 from patchstack import build, series, table, upstream
@@ -14,8 +16,6 @@ from patchstack import build, series, table, upstream
 
 def measure(project: Project) -> table.Effects:
     """Count the statements of each patch's operations, without and with it."""
-    from lab.bench.statements import counter
-
     patches = series.load(project)
     made = build.build(project, series.files(project, patches))
     ids = [upstream.base_tree(project), *(commit.tree for commit in made)]
@@ -73,10 +73,7 @@ def all_files(project: Project, effects: table.Effects) -> dict[Path, str]:
 
 def write(project: Project, files: Mapping[Path, str]) -> None:
     for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.part")  # Whole, or not there at all.
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        write_whole(path, text)
         print(f"wrote {project.shown(path)}")
 
 

@@ -1,8 +1,8 @@
-"""What a run of the tests leaves for reports: JSON files in results/."""
+"""The JSON files in results/ that a run of the tests leaves for reports."""
 
 import platform
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,12 @@ from common.progress import say
 from databases.targets import FAMILIES, STANDINS, resolve
 from lab import options, origin
 from patchstack import series
-from patchstack.prove import Proof, in_modules
+from patchstack.prove import in_modules
 from suite.cells import Cell
 
 FORMAT = 1
 
-# What unittest calls the setup of a class or a module that fails or skips it.
+# The name that unittest gives to a failed or skipped setup of a class or module.
 _FIXTURE = re.compile(r"(?:setUp|tearDown)(?:Class|Module) \((.+)\)")
 _WORDS = {"ok": "passed", "expected failure": "passed", "skip": "skipped"}
 
@@ -67,7 +67,7 @@ def head(kind: str, tree: str, root: Path) -> dict[str, Any]:
 
 
 def database(target: str, version: str) -> dict[str, Any]:
-    """Return what a file says of the database that a target's name stands for."""
+    """Return the part of a file about the database of a target."""
     family = resolve(target).family
     found = {"target": target, "name": FAMILIES[family].label, "version": version}
     return {"database": found, "standin": family in STANDINS}
@@ -101,20 +101,3 @@ def tests(
         "known": list(cell.verdict.known),
         "patches": {patch.slug: tally(patch, found) for patch in patches},
     }
-
-
-def proofs(
-    proofs: Iterable[Proof],
-    not_run: Mapping[str, Mapping[str, str]],
-    tree: str,
-    root: Path,
-) -> dict[str, Any]:
-    """Return the file of the proofs; ``not_run``: patch → database → reason."""
-    patches: dict[str, dict[str, Any]] = {}
-    for proof in proofs:
-        patches.setdefault(proof.patch, {})[proof.database] = {
-            "red": proof.red,
-            "unmodified": proof.unmodified,
-            "findings": list(proof.findings),
-        }
-    return head("proofs", tree, root) | {"patches": patches, "not_run": dict(not_run)}

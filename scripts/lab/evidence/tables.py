@@ -29,7 +29,7 @@ MAIN = (
 )
 MAIN_ROWS = 10_000
 NOT_RUN = "not run"
-# What tox.ini runs; the table has a place for each, whether it ran or not.
+# The environments of tox.ini; the table has a place for each, run or not.
 PYTHONS = ("3.12", "3.13", "3.14")
 TARGETS = (
     *("sqlite", "postgres", "postgres18", "mariadb", "mysql", "oracle"),
@@ -324,7 +324,7 @@ def main_timings(results: Results) -> list[Timing]:
 
 
 def lead(results: Results) -> str:
-    """Say what was measured, when and where."""
+    """Describe the measured Djangos, the days, and the machines."""
     measured = [each for kind in ("bench", "load", "replay") for each in results[kind]]
     if not measured:
         return "Nothing was measured yet."

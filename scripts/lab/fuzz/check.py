@@ -27,7 +27,7 @@ OTHERS = ("get_or_create", "lone insert", "not called")
 
 @dataclass(frozen=True)
 class Answer:
-    """What one Django made of a scenario; ``statements`` are their first words."""
+    """The result of a scenario on one Django; ``statements`` are their first words."""
 
     outcome: dict[str, Any]
     statements: Sequence[str]
@@ -35,9 +35,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Difference:
-    """A scenario that ends differently, with what each Django made of it.
+    """A scenario that ends differently, with the result on each Django.
 
-    ``places`` are the deepest ones that differ: a path, what stock has, what patched.
+    ``places`` are the deepest differences: a path, the value on stock, on patched.
     """
 
     scenario: Scenario
@@ -190,7 +190,7 @@ class Pair:
 
 
 def corpus() -> list[dict[str, Any]]:
-    """Return what once showed something; ``finds`` names the plants that it finds."""
+    """Return the scenarios on file; ``finds`` names the plants that each finds."""
     return [
         each | {"scenario": Scenario.from_json(each["scenario"])}
         for each in json.loads(CORPUS.read_text("utf-8"))

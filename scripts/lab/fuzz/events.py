@@ -1,4 +1,4 @@
-"""What happened during one scenario, in order; part of a worker's process."""
+"""The events of one scenario, in order; part of a worker's process."""
 
 import re
 from datetime import datetime

@@ -257,7 +257,7 @@ def rows(model: Any) -> list[dict[str, str]]:
 
 
 def described(model: Any) -> dict[str, Any]:
-    """Return what random calls need to know of a model: kinds of fields, keys, rows."""
+    """Return the facts about a model for random calls: kinds of fields, keys, rows."""
     opts, table = model._meta, TABLES[model.__name__]
     fields = [each for each in opts.concrete_fields if each.name != "parent_ptr"]
     kinds = {each.name: kind(each) for each in fields} | table.get("_kinds", {})

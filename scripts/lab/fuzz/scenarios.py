@@ -61,7 +61,7 @@ class Scenario:
 
 
 def smaller(scenario: Scenario) -> Iterator[Scenario]:
-    """Yield what is one step simpler, the largest steps first."""
+    """Yield scenarios that are one step simpler, the largest steps first."""
     blank, parts = asdict(Scenario()), asdict(scenario)
     for name, given in parts.items():
         if given != blank[name]:
@@ -94,7 +94,7 @@ def scenarios(catalogue: Catalogue, seed: int) -> Iterator[Scenario]:
     """Yield scenarios without end, the same ones for the same seed.
 
     About half are plain enough for the patched Django's own path. The others leave it
-    in one or two places, each of which a condition of the patch has to see.
+    in one or two places, and a condition of the patch has to see each place.
     """
     random = Random(seed)
     tame = [name for name, model in catalogue.items() if model["tame"]]

@@ -100,7 +100,7 @@ class State:
         self._writes = self._count_writes()
 
     def changes(self) -> Rows:
-        """Return what is not as at the start: tables, and positions of sequences."""
+        """Return the tables and the positions of sequences that changed."""
         if self._writes is not None and self._count_writes() == self._writes:
             # An INSERT that writes no row moves a sequence all the same.
             now = self._start | self._read(SEQUENCES[self._vendor])

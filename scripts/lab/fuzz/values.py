@@ -7,7 +7,7 @@ from typing import Any
 
 
 def texts(source: str) -> list[str]:
-    """Return the source of each of some expressions.
+    """Return the source of each expression.
 
     >>> texts("1, F('n') + 1")
     ['1', "F('n') + 1"]

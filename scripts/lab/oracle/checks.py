@@ -1,4 +1,4 @@
-"""What must be true of the text of every MERGE that Django sends to Oracle.
+"""Static checks of every MERGE that Django sends to Oracle.
 
 The checks know the statement's shape, not the language: for that see the grammars.
 """
@@ -24,7 +24,7 @@ class Merge:
 
     @property
     def source(self) -> str:
-        """What is in the parentheses of USING."""
+        """The text in the parentheses of USING."""
         found = re.search(rf" USING \(({INSIDE})\)", self.text)
         return found[1] if found else ""
 
@@ -60,7 +60,6 @@ def parsed(sql: str) -> Merge:
     return Merge(text, re.sub(rf"\({INSIDE}\)", "()", text))
 
 
-# What must hold, by name.
 CHECKS: Mapping[str, Callable[[Merge], object]] = {
     "no_as": lambda merge: (
         not re.search(r"\bAS\b", re.sub(rf"\bCAST\({INSIDE}\)", "", merge.text))

@@ -14,7 +14,7 @@ from typing import Any
 from common.errors import StackError
 from databases.urls import DEFAULT
 from lab.client import environment
-from lab.oracle import checks, mutants, worker
+from lab.oracle import checks, child, mutants
 
 type Statement = Mapping[str, Any]
 type Cases = Mapping[str, Sequence[Statement]]
@@ -60,7 +60,7 @@ def compile_on(tree: Path, targets: Sequence[str]) -> dict[str, Cases]:
 
     StackError if that Django cannot be imported or cannot compile.
     """
-    found: dict[str, Cases] = worker.told(
+    found: dict[str, Cases] = child.told(
         "statements",
         *targets,
         # It has settings of its own, without this database.

@@ -9,19 +9,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from common.project import Project
 from databases.servers import Database, running
 from databases.targets import Target, Unavailable, resolve, standins
 from lab.client import environment
-from lab.oracle import golden, worker
+from lab.oracle import child, golden
 from lab.oracle.grammars import grammars
-from lab.oracle.races import MergeRaced
+from lab.oracle.merge_race import MergeRaced
+from lab.variants import STOCK
 from patchstack import trees
 from suite.cells import Cell, NotRun, run_cell
 
-# Django's own tests of what MERGE changes, on the stand-ins.
+# Django's own tests around MERGE, for the stand-ins.
 LABELS = (
     "bulk_create",
     "get_or_create",
@@ -34,19 +34,18 @@ LABELS = (
 # Tests of bulk_create for which Oracle lacks a feature; without MERGE it is 27.
 SKIPPED = {"bulk_create": 13}
 UNIQUE_VIOLATION = 1  # ORA-00001
-STOCK = "stock"  # It has no MERGE.
 # Stand-ins at a time: their tests use one processor each.
 AT_A_TIME = 2
 
 
-# What ran in words, what is wrong, and the tests that ran.
+# A text about each run, the findings, and the tests that ran.
 type Found = tuple[Sequence[str], Sequence[str], Sequence[Cell]]
 
-# Number: name, and what is known if a rung has no findings.
+# Number: name, and the fact that a rung without findings shows.
 RUNGS = {
     0: (
         "statements on file",
-        "Django sends what somebody has looked at, and other databases get the same"
+        "Django sends the reviewed statements, and other databases get the same"
         " INSERT as from stock",
     ),
     1: ("grammars", "two grammars of Oracle's SQL accept the statements"),
@@ -57,7 +56,7 @@ RUNGS = {
 
 @dataclass(frozen=True)
 class Rung:
-    """What a rung found; ``shows`` is what is known if there are no findings."""
+    """The result of a rung; without findings it shows what ``shows`` says."""
 
     number: int
     name: str
@@ -67,13 +66,8 @@ class Rung:
     cells: Sequence[Cell] = ()
     not_run: Sequence[NotRun] = ()
 
-    def data(self) -> dict[str, Any]:
-        """Return what a program may want to know, but for the cells."""
-        kept = {key: value for key, value in vars(self).items() if key != "cells"}
-        return kept | {"not_run": [vars(entry) for entry in self.not_run]}
-
     def lines(self) -> Iterator[str]:
-        """Yield what ran, and what was not shown."""
+        """Yield the text about the rung."""
         head = f"rung {self.number}, {self.name}: "
         if self.ran:
             yield head + "; ".join(self.ran)
@@ -111,10 +105,10 @@ def two_grammars() -> Found:
 
 
 def raced(database: Database, tree: Path) -> tuple[MergeRaced, dict[str, bool]]:
-    """Race and plant mutants on a stand-in; see oracle.races. StackError if it dies."""
+    """Run merge_race on a stand-in. Raise StackError if it dies."""
     name = database.target.name
-    result = worker.told(
-        "races",
+    result = child.told(
+        "merge_race",
         name,
         env=environment(tree, database.url) | database.environment(),
         task=f"the race on {name} ended",
@@ -126,10 +120,10 @@ def raced(database: Database, tree: Path) -> tuple[MergeRaced, dict[str, bool]]:
 def unlike_oracle(
     raced: MergeRaced, refused: Mapping[str, bool], outcomes: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yield what a stand-in did otherwise than Oracle.
+    """Yield the differences of a stand-in from Oracle.
 
-    ``refused`` tells of each mutant that it has to refuse whether it did, and
-    ``outcomes`` of each test how it ended.
+    ``refused`` tells whether it refused each mutant that it has to refuse.
+    ``outcomes`` maps each test to its outcome.
     """
     if not raced.waited:
         yield "the second MERGE of a row did not wait for the first"
@@ -163,7 +157,7 @@ def tested(
         log = logs / f"{target.name}-{name}.log"
         cell = run_cell(database, path, name, labels, extra=extra, log=log)
         ran = [f"{target.name}, {cell.version}: {cell.passed} tests pass"]
-        if target.name != "oracle" and name != STOCK:
+        if target.name != "oracle" and name != STOCK:  # Stock has no MERGE.
             race, refused = raced(database, path)
             ran += [str(race), *(f"it refuses {mutant}" for mutant in refused)]
             findings += unlike_oracle(race, refused, cell.run.outcomes)
@@ -178,10 +172,10 @@ def rungs(
     labels: Sequence[str] = (),
     extra: Sequence[str] = (),
 ) -> Iterator[Rung]:
-    """Run every rung that can be run on a tree, a pair of its name and path.
+    """Run every available rung on a tree, a pair of its name and path.
 
-    The stand-ins run ``labels`` or else LABELS, the server ``labels`` or else
-    ``touched``. There is nothing for rungs 0 and 1 in stock Django.
+    Without ``labels`` the stand-ins run LABELS, and the server runs ``touched``.
+    Stock Django has no rungs 0 and 1.
     """
 
     def on(number: int, target: Target, chosen: Sequence[str]) -> Rung:

@@ -81,7 +81,7 @@ class Several(models.Model):
 
 
 class Loose(models.Model):
-    """What is not unique, or not always."""
+    """Keys that are not unique, or not always."""
 
     word = models.CharField(max_length=20)
     lower = models.CharField(max_length=20)

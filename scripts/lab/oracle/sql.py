@@ -7,7 +7,7 @@ QUOTED = r"""(?P<text>'(?:[^']|'')*')|(?P<other>"[^"]*"|--[^\n]*|/\*.*?\*/)"""
 TEXTS = re.compile(QUOTED, re.DOTALL)
 BINDS = re.compile(rf"{QUOTED}|:(?P<bind>[A-Za-z]\w*)", re.DOTALL)
 
-# What may stand between brackets; Python's patterns are not recursive.
+# The text between brackets. Python's patterns are not recursive.
 INSIDE = r"[^()]*+"
 for _ in range(8):
     INSIDE = rf"""(?:"[^"]*"|[^()"]++|\({INSIDE}\))*+"""

@@ -4,9 +4,8 @@ JSON goes out: target → case → statements. On Oracle a statement has its SQL
 as the driver would send them; on others its SQL as Django makes it. A call that ends
 with an exception has that as its last "error".
 
-No server is asked for anything: behind oracledb.connect() is a Recorder, and where
-another database would be asked its version, Django's own wrapper has the answer
-beforehand.
+No server is needed: a Recorder stands behind oracledb.connect(), and Django's wrappers
+of other databases know the version beforehand.
 """
 
 import json
@@ -45,12 +44,12 @@ HEAD = 200  # characters of a longer one
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error says, without the driver's advice that follows."""
+    """Return the text of an error, without the driver's advice."""
     return str(error).partition("\n")[0]
 
 
 class Recorder:
-    """What is behind a connection of Oracle's: it keeps statements and sends nothing.
+    """The session behind a connection to Oracle: it keeps statements and sends nothing.
 
     The next ``refused`` statements end with ORA-00001. An insert returns 1, whatever
     the column.
@@ -115,7 +114,7 @@ def shown(value: Any, size: Any = None) -> str:
 
 
 def recorded(case: "Case", name: str) -> list[Statement]:
-    """Return what a case executes on a target."""
+    """Return the statements of a case on a target."""
     wrapper = connections[name]
     engine, given = TARGETS[name]
     statements: list[Statement] = []

@@ -4,15 +4,13 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from common.progress import step
 from common.tables import aligned
+from databases.targets import Target
 from lab.client import started
 from lab.variants import PATCHED, STOCK
-
-if TYPE_CHECKING:
-    from databases.targets import Target
 
 # Mode → whether each call is in atomic(), and the journal of SQLite or the isolation
 # level of PostgreSQL.
@@ -49,7 +47,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Side:
-    """What the threads of one Django saw, and what its table holds then.
+    """The calls of the threads on one Django, and its table after them.
 
     ``calls`` succeeded in ``seconds``; ``total`` is the sum of v. ``errors`` are the
     exceptions, "class: start of the message" → count.
@@ -75,7 +73,7 @@ class Race:
     sides: Mapping[str, Side]
 
     def findings(self) -> list[str]:
-        """Return what is wrong, a line each."""
+        """Return a line for each finding."""
         known = {error.partition(":")[0] for error in self.sides[STOCK].errors}
         found = []
         for variant, side in self.sides.items():
@@ -133,7 +131,7 @@ def show(races: Sequence[Race]) -> str:
 
 
 def race(
-    trees: Mapping[str, Path], url: str, target: "Target", mode: str, plan: Plan
+    trees: Mapping[str, Path], url: str, target: Target, mode: str, plan: Plan
 ) -> Race:
     """Race on stock, then on patched, whose folders are ``trees``.
 

@@ -9,6 +9,9 @@ from itertools import chain
 from multiprocessing.pool import ThreadPool
 from typing import Any
 
+from django.db import connection, transaction
+from django.db.models import F, Max, Sum
+
 from lab.bench.orm import item_model
 from lab.bench.worker import Session, main
 from lab.calls import Errors, attempt, names
@@ -32,8 +35,6 @@ class Race(Session):
         seconds: float,
     ) -> dict[str, Any]:
         """Race on the keys of an empty table; return the fields of a races.Side."""
-        from django.db.models import Max, Sum
-
         if isolation:
             from django.db.backends.postgresql.psycopg_any import IsolationLevel
 
@@ -64,9 +65,6 @@ def together(
     Return what the calls that succeeded returned, the exceptions, and the seconds
     from the start to the end of the last call.
     """
-    from django.db import connection, transaction
-    from django.db.models import F
-
     call = getattr(item_model().objects, method)
     ends: list[float] = []
     ready = threading.Barrier(threads, lambda: ends.append(time.monotonic() + seconds))

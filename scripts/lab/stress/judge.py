@@ -1,4 +1,4 @@
-"""What must hold after each phase; a finding is a line."""
+"""The checks after each phase; a finding is a line."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -29,7 +29,7 @@ def origin_of(holder: Sequence[int] | str) -> Origin | str:
 def wrong_adds(
     won: Sequence[Collection[str]], held: Held, expired: Collection[str]
 ) -> list[str]:
-    """Say which keys were not added once, or do not hold the value of their winner.
+    """Name the keys that were not added once, or do not hold their winner's value.
 
     ``won`` are the keys whose add() returned True, by process; ``held`` is what get()
     returned then.
@@ -53,7 +53,7 @@ def read(answers: Sequence[Answer]) -> set[Origin]:
 
 
 def wrong_mix(answers: Sequence[Answer]) -> list[str]:
-    """Say what was raised, and which values were read that nobody wrote."""
+    """Name the exceptions, and the values that were read but never written."""
     last = {number: answer["made"] for number, answer in enumerate(answers)}
     refused, undone = (
         {Origin(n, each) for n, answer in enumerate(answers) for each in answer[name]}
@@ -66,7 +66,7 @@ def wrong_mix(answers: Sequence[Answer]) -> list[str]:
 def wrong_kill(
     held: Held, before: Mapping[str, Origin], begun: Mapping[int, int]
 ) -> tuple[list[str], dict[str, Origin]]:
-    """Say which keys hold neither what they held before nor what was written since.
+    """Name the keys that hold neither their value before nor one written since.
 
     ``begun`` is how many calls each writer began. Also return what the keys hold now.
     """
@@ -85,7 +85,7 @@ def wrong_kill(
 
 
 def wrong_reads(answer: Answer) -> list[str]:
-    """Say what must not be after damaged rows were read."""
+    """Name the wrong outcomes of reading damaged rows."""
     found: dict[str, list[str]] = defaultdict(list)  # what → keys
     for key, outcome in answer["outcome"].items():
         way, logged = answer["way"][key], answer["logged"].get(key, 0)

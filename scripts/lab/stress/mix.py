@@ -18,8 +18,8 @@ MANY = 8  # keys of a call at most
 SHOWN = 5
 METHODS = ["get", "set", "add", "touch", "delete", "get_many", "set_many", "incr"]
 WEIGHTS = [6, 3, 3, 1, 1, 2, 1, 3]
-# Of a writer that has transactions: the calls in a transaction, and those of them
-# that are rolled back.
+# The share of the calls of a writer in transactions, and the share of these that is
+# rolled back.
 IN_TRANSACTION = 0.5
 UNDONE = 0.25
 
@@ -35,8 +35,8 @@ class Mixer:
     in its own: what is read there was written by others.
 
     ``during`` names the last call. ``calls`` returned. ``made`` is the number of its
-    last record. ``failed`` counts the keys that set_many() returned. ``broken`` says
-    the first things that were wrong with values. ``seen`` are the records that were
+    last record. ``failed`` counts the keys that set_many() returned. ``broken`` are
+    the first findings about values. ``seen`` are the records that were
     read, ``refused`` the numbers of its own records whose add() returned False,
     ``undone`` of those that were rolled back. ``deadlocks`` are those in transactions.
     """

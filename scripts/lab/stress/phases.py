@@ -48,7 +48,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a phase did; each finding and each note is a line."""
+    """The result of a phase; each finding and each note is a line."""
 
     done: str
     findings: Sequence[str] = ()

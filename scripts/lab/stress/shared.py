@@ -23,11 +23,6 @@ def numbers(path: Path, count: int) -> memoryview:
         return memoryview(mmap.mmap(file.fileno(), 0)).cast("Q")
 
 
-def wait_until(at: float) -> None:
-    """Wait for a common start; ``at`` is a time.monotonic()."""
-    time.sleep(max(0.0, at - time.monotonic()))
-
-
 def wait_for(done: Callable[[], object], who: str) -> None:
     """Return when something is done; StackError if that takes too long."""
     latest = time.monotonic() + PATIENCE

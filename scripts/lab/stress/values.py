@@ -1,7 +1,7 @@
 """Values that show whether they are whole, and who wrote them.
 
-Some keys hold records, which name their key and their origin. The others hold
-numbers, of which each key has its own range.
+A key holds records, which name the key and their origin, or numbers from a range
+of its own.
 """
 
 import random
@@ -24,14 +24,14 @@ class Origin(NamedTuple):
 
 
 def record(key: str, origin: Origin, size: int) -> dict[str, Any]:
-    """Return a value of about ``size`` bytes, half of which zlib can compress."""
+    """Return a value of about ``size`` bytes; zlib can compress half of them."""
     chance = random.Random(f"{key} {origin}")
     body = chance.randbytes(size // 2) + key.encode() * (size // 2 // len(key))
     return {"key": key, **origin._asdict(), "size": size, "body": body}
 
 
 def origin(key: str, value: object) -> Origin | str:
-    """Return where the record of a key comes from, or what is wrong with the value."""
+    """Return the origin of the record of a key, or the finding about its value."""
     match value:
         case None:
             return f"{key}: get() misses"
@@ -49,7 +49,7 @@ def base(key: str) -> int:
 
 
 def wrong_number(key: str, value: object) -> str:
-    """Say what is wrong with the number of a key; nothing if it is right."""
+    """Return the finding about the number of a key, empty if it is right."""
     whole = type(value) is int and 0 <= value - base(key) < RANGE
     return "" if whole else f"{key}: not its number but {value!r:.60}"
 
@@ -60,7 +60,7 @@ def unwritten(
     refused: Collection[Origin],
     undone: Collection[Origin],
 ) -> list[str]:
-    """Say which records were read, but cannot have been written.
+    """Name the records that were read, but cannot have been written.
 
     ``last``: writer → the number of its last record. ``refused`` are the records
     whose add() returned False, ``undone`` those whose transaction was rolled back.

@@ -3,6 +3,7 @@
 import logging
 import random
 import re
+import resource
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,11 +12,11 @@ from itertools import batched
 from pathlib import Path
 from typing import Any
 
-from lab.bench.worker import Session, main
+from lab.bench.worker import Session, main, wait_until
 from lab.calls import KEY, Errors, attempt, names
 from lab.stress.damage import WAYS, Table
 from lab.stress.mix import DAY, Mixer
-from lab.stress.shared import meet, numbers, wait_until
+from lab.stress.shared import meet, numbers
 from lab.stress.values import Origin, base, origin, record
 from lab.watch import watching
 
@@ -262,8 +263,6 @@ def warned(name: str) -> Iterator[Counter[str]]:
 
 def limit_memory() -> None:
     """Let an absurd allocation be a MemoryError from now on."""
-    import resource
-
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     # Not every system lets itself be limited.
     with suppress(ValueError, OSError):

@@ -11,16 +11,14 @@ be, NLS, locks in detail, and every rule of Oracle that the engine does not have
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from databases.standins import VERSION, VERSION_23, reported
+from databases.standins import reported
 
 if TYPE_CHECKING:
     from lab.oracle.standin.connection import Connection, Engine
 
-__all__ = ["VERSION", "VERSION_23", "engine_of", "install", "reported"]
-
 
 def engine_of(url: str) -> "Engine":
-    """The engine that a URL names; ValueError if it names none."""
+    """Return the engine that a URL names; ValueError if it names none."""
     scheme = urlsplit(url).scheme
     if scheme == "oracle+h2":
         from lab.oracle.standin.h2 import H2

@@ -16,8 +16,8 @@ type Binds = Mapping[str, Any] | Sequence[Any] | None
 
 @dataclass(frozen=True)
 class Result:
-    """What a statement gave. ``columns`` is empty if it was no query; ``count`` is
-    the number of rows that it changed.
+    """The result of a statement. ``columns`` is empty if it was no query; ``count``
+    is the number of rows that it changed.
     """
 
     columns: tuple[str, ...] = ()
@@ -26,7 +26,7 @@ class Result:
 
 
 class Session(Protocol):
-    """What is behind a connection. Its errors are oracledb's."""
+    """The engine's side of a connection. Its errors are oracledb's."""
 
     def execute(
         self, sql: str, values: Mapping[str, Any], sizes: Mapping[str, Any]

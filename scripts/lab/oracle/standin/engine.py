@@ -1,4 +1,4 @@
-"""What the engines have in common: a session that translates Oracle's SQL."""
+"""The base of the engines: a session that translates Oracle's SQL."""
 
 import re
 from abc import ABC, abstractmethod
@@ -12,8 +12,8 @@ from lab.oracle.standin.errors import oracle_error
 from lab.oracle.standin.literals import Forms, literal
 from lab.oracle.standin.translation import Dialect, split_returning, translate
 
-# The longest texts in tables where MAX_STRING_SIZE is STANDARD, as it is unless
-# somebody changes it. Django asks, and uses no collations where it is.
+# The longest texts in tables where MAX_STRING_SIZE is STANDARD, the
+# default. Django asks, and uses no collations then.
 LONGEST = {"VARCHAR2": 4000, "NVARCHAR2": 2000}
 
 
@@ -34,6 +34,7 @@ class EngineSession(ABC):
     forms: ClassVar[Forms]
     dialect: ClassVar[Dialect]
     failure: type[Exception]
+    connection: Any
 
     @abstractmethod
     def failed(self, error: Any) -> Exception:
@@ -52,6 +53,15 @@ class EngineSession(ABC):
             return function()
         except self.failure as error:
             raise self.failed(error) from None
+
+    def commit(self) -> None:
+        self.call(self.connection.commit)
+
+    def rollback(self) -> None:
+        self.call(self.connection.rollback)
+
+    def close(self) -> None:
+        self.call(self.connection.close)
 
     def execute(
         self, sql: str, values: Mapping[str, Any], sizes: Mapping[str, Any]

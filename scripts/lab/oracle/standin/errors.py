@@ -55,7 +55,7 @@ def oracle_error(code: int, said: str = "") -> oracledb.Error:
 
 
 def commit_error(error: oracledb.Error) -> oracledb.Error:
-    """Return what oracledb raises at COMMIT for an error."""
+    """Return the exception of oracledb for an error at COMMIT."""
     [found] = error.args
     if found.code not in DEFERRABLE:
         return error

@@ -124,8 +124,8 @@ class H2Session(EngineSession):
             if not jpype.isJVMStarted():
                 jpype.startJVM(*JVM_OPTIONS, classpath=[str(h2_jar())])
         self.failure = jpype.JClass("java.sql.SQLException")
-        self._jdbc = jpype.JClass("java.sql.DriverManager").getConnection(url)
-        self._jdbc.setAutoCommit(False)
+        self.connection = jpype.JClass("java.sql.DriverManager").getConnection(url)
+        self.connection.setAutoCommit(False)
 
     def returning(self, statement: str, columns: str) -> str:
         # Only a column's own name is known outside of FINAL TABLE.
@@ -144,22 +144,13 @@ class H2Session(EngineSession):
         return done.result()
 
     def _run(self, sql: str) -> Result:
-        statement = self._jdbc.createStatement()
+        statement = self.connection.createStatement()
         try:
             if statement.execute(sql):
                 return fetched(statement.getResultSet())
             return Result(count=int(statement.getUpdateCount()))
         finally:
             statement.close()
-
-    def commit(self) -> None:
-        self.call(self._jdbc.commit)
-
-    def rollback(self) -> None:
-        self.call(self._jdbc.rollback)
-
-    def close(self) -> None:
-        self.call(self._jdbc.close)
 
     def failed(self, error: Any) -> Exception:
         # The statement follows what is said.

@@ -9,7 +9,7 @@ from lab.oracle.standin.errors import driver_error
 
 
 class Forms(NamedTuple):
-    """What engines write differently; ``{}`` is the value.
+    """The literals that engines write differently; ``{}`` is the value.
 
     Hexadecimal digits in ``raw`` and ``blob``, a text literal in ``clob``, and in
     ``interval`` the sign, the days and the time of day.

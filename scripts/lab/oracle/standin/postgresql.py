@@ -1,4 +1,4 @@
-"""PostgreSQL with some of Oracle's names, by way of psycopg."""
+"""PostgreSQL with names of Oracle's, by way of psycopg."""
 
 import re
 import threading
@@ -60,7 +60,7 @@ DIALECT = Dialect(
         # Oracle reads a name without quotes in upper case, as Django quotes all
         # names; PostgreSQL reads it in lower case.
         (r'"[^"]*"', lambda name: name[0].lower()),
-        # PostgreSQL's is that of the transaction, Oracle's that of the statement.
+        # In PostgreSQL it is the time of the transaction, in Oracle of the statement.
         (r"\bLOCALTIMESTAMP\b", "CAST(statement_timestamp() AS TIMESTAMP)"),
         # Oracle's DATE has a time of day.
         *conversions(
@@ -201,9 +201,9 @@ class PostgreSQLSession(EngineSession):
         import psycopg
 
         self.failure = psycopg.Error
-        self._connection = self.call(lambda: psycopg.connect(url))
+        self.connection = self.call(lambda: psycopg.connect(url))
         # As Django leaves the last one open, which oracledb closes without a word.
-        weakref.finalize(self, self._connection.close)
+        weakref.finalize(self, self.connection.close)
 
     def returning(self, statement: str, columns: str) -> str:
         return f"{statement} RETURNING {columns.lower()}"
@@ -225,17 +225,8 @@ class PostgreSQLSession(EngineSession):
             self.commit()
         return found
 
-    def commit(self) -> None:
-        self.call(self._connection.commit)
-
-    def rollback(self) -> None:
-        self.call(self._connection.rollback)
-
-    def close(self) -> None:
-        self._connection.close()
-
     def _execute(self, sql: str) -> Result:
-        with self._connection.cursor() as cursor:
+        with self.connection.cursor() as cursor:
             self.call(lambda: cursor.execute(sql.encode()))
             return self.call(lambda: fetched(cursor))
 

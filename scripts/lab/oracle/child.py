@@ -1,4 +1,4 @@
-"""A module of this package in a process of its own, with a Django of one's choice."""
+"""Run a module of this package in its own process, on a given Django."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from common.errors import StackError
+from common.errors import StackError, last_line
 
 
 def told(module: str, *words: str, env: Mapping[str, str], task: str, then: str) -> Any:
@@ -23,6 +23,5 @@ def told(module: str, *words: str, env: Mapping[str, str], task: str, then: str)
         check=False,
     )
     if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise StackError(f"{task}: {last}", then)
+        raise StackError(f"{task}: {last_line(done.stderr)}", then)
     return json.loads(done.stdout)

@@ -1,7 +1,8 @@
-"""Two sessions that write the same absent row: ``python -m lab.oracle.races TARGET``.
+"""Let two sessions write the same absent row.
 
-It runs in a process of Django that databases.settings configures, on a stand-in,
-and prints what happened as JSON. That includes the mutants it must refuse.
+``python -m lab.oracle.merge_race TARGET`` runs on a stand-in, in a process that
+databases.settings configures. It prints the outcome as JSON, with the mutants that
+the stand-in must refuse.
 """
 
 import json
@@ -11,8 +12,8 @@ from dataclasses import asdict, dataclass
 
 from lab.oracle import mutants
 
-# How long the second session has to end although the first is not done. It does not
-# if it waits for the first.
+# The second session has this time to end before the first. It does not end if it
+# waits for the first.
 CHANCE = 0.5  # seconds
 PATIENCE = 60  # seconds
 KEY = "key"
@@ -38,7 +39,7 @@ class MergeRaced:
     def __str__(self) -> str:
         got = f"gets ORA-{self.error:05}" if self.error else "gets no error"
         return (
-            "of two sessions that MERGE one row the second"
+            "two sessions MERGE one row: the second"
             f" {'waits' if self.waited else 'does not wait'} and {got}"
         )
 
@@ -88,7 +89,7 @@ def race() -> MergeRaced:
 
 
 def main(name: str) -> None:
-    """Print what two sessions did, and which of its mutants the stand-in refuses."""
+    """Print the race, and the mutants that the stand-in refuses."""
     import django
     from django.db import connection
 
