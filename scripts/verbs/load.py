@@ -50,27 +50,18 @@ ABLE = ("sqlite", "postgresql", "mariadb", "mysql")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     made = Plan()
-    add = parser.add_argument
     runs.configure(parser, READ)
-    add(
-        "--strategy",
-        type=partial(READ.names, what="--strategy"),
-        metavar="NAMES",
-        help=",".join(made.strategies),
-    )
-    for name, help in (
-        ("--processes", f"of each side; {made.processes}"),
-        ("--max-entries", f"{made.max_entries}"),
-        ("--keys", f"different ones; {KEYS_PER_ENTRY} x MAX_ENTRIES"),
-    ):
-        add(name, type=partial(READ.whole, what=name), metavar="N", help=help)
-    for name, help in (
-        ("--duration", f"seconds of each side; {made.duration:g}"),
-        ("--warmup", f"seconds of each side; {made.warmup:g}"),
-        ("--turn", f"seconds of one turn; {made.turn:g}"),
-        ("--zipf", f"exponent of the popularity; {made.zipf}"),
-    ):
-        add(name, type=partial(READ.positive, what=name), metavar="X", help=help)
+    option = partial(runs.option, parser)
+    option("--strategy", READ.names, "NAMES", ",".join(made.strategies))
+    option("--processes", READ.whole, "N", f"of each side; {made.processes}")
+    option("--max-entries", READ.whole, "N", f"{made.max_entries}")
+    different = f"different ones; {KEYS_PER_ENTRY} x MAX_ENTRIES"
+    option("--keys", READ.whole, "N", different)
+    option("--duration", READ.positive, "X", f"seconds of each side; {made.duration:g}")
+    option("--warmup", READ.positive, "X", f"seconds of each side; {made.warmup:g}")
+    option("--turn", READ.positive, "X", f"seconds of one turn; {made.turn:g}")
+    option("--zipf", READ.positive, "X", f"exponent of the popularity; {made.zipf}")
+    add = parser.add_argument
     add("--values", choices=sorted(KINDS), help="dict, 144 bytes")
     add("--quick", action="store_true", help="small and short")
 
@@ -92,8 +83,7 @@ def plan(args: argparse.Namespace) -> Plan:
 def run(args: argparse.Namespace, project: "Project") -> int:
     # Everything that can be wrong is looked at before the first tree is made.
     made = plan(args)
-    targets = READ.targets(args.db, ABLE)
-    runs.check_one_file(args, targets, HELP)
+    targets = runs.targets(args, READ, ABLE)
     measure = partial(load, plan=made, **runs.djangos(project, src=args.src))
     runs.on_each(targets, measure, show, "load", args, project)
     return OK

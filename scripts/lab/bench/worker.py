@@ -212,9 +212,9 @@ class Bench(Session):
         wall = time.perf_counter_ns() - began
         return {"calls": calls, "statements": statements, "wall_ns": wall}
 
-    def size(self, rows: int, seed: int, values: str) -> dict[str, int]:
+    def size(self, rows: int, values: str) -> dict[str, int]:
         """Let the cache fill its table; return the table's bytes on disk."""
-        table = CacheTable(self._connection, rows, seed, 2 * rows, DAY, values)
+        table = CacheTable(self._connection, rows, 1, 2 * rows, DAY, values)
         table.write_all()
         return {"bytes": on_disk(self._connection, table.name)}
 
@@ -231,12 +231,6 @@ def take(steps: Iterator[object], calls: int) -> None:
 def described(error: Exception) -> str:
     """Return an exception as one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def filled[T](table: T | None) -> T:
-    if table is None:
-        raise RuntimeError("no table: prepare comes first")
-    return table
 
 
 def wait_until(at: float) -> None:
