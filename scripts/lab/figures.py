@@ -57,8 +57,3 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return plain text: a rule below the header, all but the first column right."""
     rules = ["-" * max(map(len, column)) for column in zip(header, *rows, strict=True)]
     return tables.aligned([header, rules, *rows], right=range(1, len(header)))
-
-
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return the same as a Markdown table, without a last line break."""
-    return tables.markdown(header, rows, right=range(1, len(header))).rstrip("\n")

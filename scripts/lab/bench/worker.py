@@ -21,12 +21,7 @@ from lab.bench import tables
 from lab.bench.disk import on_disk
 from lab.bench.operations import DAY, OPERATIONS
 from lab.bench.peers import DATABASE_CACHE
-from lab.bench.tables import (
-    CacheElsewhere,
-    CacheTable,
-    ItemTable,
-    Store,
-)
+from lab.bench.tables import CacheElsewhere, CacheTable, ItemTable, Store
 
 
 def set_pragmas(connection: Any, synchronous: str, journal: str) -> None:
@@ -215,7 +210,9 @@ class Bench(Session):
     def size(self, rows: int, values: str) -> dict[str, int]:
         """Let the cache fill its table; return the table's bytes on disk."""
         table = CacheTable(self._connection, rows, 1, 2 * rows, DAY, values)
-        table.write_all()
+        table.create()
+        # None by copy: the cache itself decides about the columns.
+        tables.write_many(table.data, table.data.keys)
         return {"bytes": on_disk(self._connection, table.name)}
 
 
