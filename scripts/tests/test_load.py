@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from common.errors import OK, StackError
+from common.errors import OK
 from common.project import Project
 from lab.bench.traces import cumulated
 from lab.load.crews import QUICK, Plan, compared, load, show, turn
@@ -40,19 +40,6 @@ def _delete(self, key, version=None):
 
 DatabaseCache.delete = _delete
 """
-DIES = """
-import os
-DatabaseCache.touch = lambda *args: os._exit(3)
-"""
-
-
-def changed(tree: Path, folder: Path, code: str) -> Path:
-    """Return a copy of a tree in which the database cache has more code."""
-    trees.copied(tree, folder)
-    path = folder / "django/core/cache/backends/db.py"
-    with path.open("a", encoding="utf-8") as file:
-        file.write(code)
-    return folder
 
 
 def arguments(*words: str) -> argparse.Namespace:
@@ -166,7 +153,6 @@ def test_options_make_the_plan() -> None:
     [
         (["--processes", "0"], "--processes: 0 is less than 1"),
         (["--keys", "10000"], "--keys: 10,000 are not more than MAX_ENTRIES, 10,000"),
-        (["--warmup", "x"], "--warmup: 'x' is not a number"),
         (["--zipf", "nan"], "--zipf: nan is not greater than zero"),
         (["--db", "oracle"], "--db: oracle is none of sqlite, postgresql"),
         (["--db", "sqlite", "--db", "mysql", "--json", "x"], "goes with one --db"),
@@ -244,7 +230,9 @@ def test_stock_against_patched(
 
 @pytest.mark.slow
 def test_what_is_raised_is_counted(stock: Path, tmp_path: Path) -> None:
-    broken = changed(stock, tmp_path, RAISES)
+    broken = trees.copied(stock, tmp_path)
+    with (broken / "django/core/cache/backends/db.py").open("a") as file:
+        file.write(RAISES)
     plan = replace(SHORT, strategies=(PATCHED,))
     data = load(stock=stock, patched=broken, url=SQLITE, plan=plan)
     (side,) = data["results"]
@@ -254,15 +242,3 @@ def test_what_is_raised_is_counted(stock: Path, tmp_path: Path) -> None:
     assert side["calls"] > 0
     # It is the base if there is no stock.
     assert data["ratios"] == {PATCHED: 1}
-
-
-@pytest.mark.slow
-def test_a_process_that_dies_and_an_unknown_strategy(
-    stock: Path, patched: Path, tmp_path: Path
-) -> None:
-    deadly = changed(stock, tmp_path, DIES)
-    with pytest.raises(StackError, match=r"process \d: .* died \(exit status 3\)"):
-        load(stock=stock, patched=deadly, url=SQLITE, plan=SHORT)
-    plan = replace(SHORT, strategies=("mru",))
-    with pytest.raises(StackError, match=r"mru process 0: Improperly.*'lru'"):
-        load(stock=stock, patched=patched, url=SQLITE, plan=plan)

@@ -164,10 +164,10 @@ class Cell:
                 self.take_turns()
 
     def begin(self, stack: ExitStack, variant: str, tree: Path, url: str) -> None:
-        name, processes = f"{variant}_{self.rows}", [f"{variant} {self.rows} rows"]
-        where = url, self.folder, WORKER
-        [worker] = runs.start(stack, self.data, variant, name, tree, *where, processes)
-        self.workers[variant] = worker
+        where = f"{variant}_{self.rows}", tree, url, self.folder, WORKER
+        processes = [f"{variant} {self.rows} rows"]
+        started = runs.start(stack, self.data, variant, *where, processes)
+        self.workers[variant] = started[0]
 
     def others(self, stack: ExitStack) -> dict[str, dict[str, str]]:
         """Begin with other caches; return backend and location of each."""
