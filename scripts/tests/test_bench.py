@@ -60,11 +60,6 @@ def worker(stock: Path, tmp_path: Path) -> Iterator[Worker]:
         yield one
 
 
-def prepared(worker: Worker, rows: int, **more: Any) -> None:
-    given = {"max_entries": 1_000_000, "timeout": 60, "seed": 1, **more}
-    worker.ask("prepare", rows=rows, **given)
-
-
 # Arithmetic and tables
 
 
@@ -373,7 +368,7 @@ def test_every_operation_does_what_its_name_says(
         ).fetchone()
         return found
 
-    prepared(worker, 200, tables=["cache", "orm"])
+    worker.ask("prepare", rows=200, tables=["cache", "orm"])
     assert set(worker.ask("lacking")) == {"upsert hit", "upsert miss"}
     counted = {}
     for name in STATEMENTS:
@@ -414,7 +409,7 @@ def test_counting_on_one_tree_after_the_other(
 
 
 def test_culling_is_counted_reproducibly_and_undone(worker: Worker) -> None:
-    prepared(worker, 30, max_entries=30)
+    worker.ask("prepare", rows=30, max_entries=30)
     asked = {"operation": "set new key", "calls": 40, "seed": 1}
     first, again = (worker.ask("statements", **asked)["statements"] for _ in range(2))
     # A full table: some calls delete, by three statements more.
@@ -451,14 +446,14 @@ def test_what_cannot_run_is_left_out(stock: Path) -> None:
 def test_a_worker_that_dies(worker: Worker) -> None:
     os.kill(worker.pid, signal.SIGKILL)
     with pytest.raises(StackError, match=r"bench, stock: .* died \(signal 9\)"):
-        prepared(worker, 1)
+        worker.ask("prepare", rows=1)
 
 
 def test_a_request_that_fails_is_one_line(worker: Worker) -> None:
     with pytest.raises(StackError, match="stock: AttributeError") as caught:
         worker.ask("run", operation="touch", calls=1, seed=1)
     assert "\n" not in str(caught.value)
-    prepared(worker, 1)
+    worker.ask("prepare", rows=1)
 
 
 def test_a_django_that_does_not_start(tmp_path: Path) -> None:
@@ -492,7 +487,7 @@ def test_a_database_on_a_server_is_dropped(stock: Path, tmp_path: Path) -> None:
             with started("stock", stock, url, tmp_path) as one:
                 one.ask("open", name="stock", folder=None, synchronous="OFF")
                 assert len(ours()) == len(before) + 1
-                prepared(one, 40)
+                one.ask("prepare", rows=40)
                 if interrupted:
                     one.send("run", operation="touch", calls=100_000, seed=1)
                     os.kill(one.pid, signal.SIGTERM)
@@ -554,7 +549,7 @@ def test_a_cache_without_a_table_has_its_entries_again(
         started("diskcache", stock, SQLITE, tmp_path) as one,
     ):
         one.ask("open", name="x", folder=None, synchronous="OFF")
-        prepared(one, 1_234, backend=peer.backend, location=place)
+        one.ask("prepare", rows=1_234, backend=peer.backend, location=place)
         for each in select(["set new key", "incr", "set_many(100)", "delete*"]):
             one.ask("run", operation=each.name, calls=20, seed=1)
             assert len(diskcache.FanoutCache(place)) == 1_234

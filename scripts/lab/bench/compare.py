@@ -13,7 +13,7 @@ from databases import urls
 from databases.family import Unavailable
 from lab import runs
 from lab.bench import peers
-from lab.bench.operations import DAY, Operation, select
+from lab.bench.operations import Operation, select
 from lab.bench.proxy import delayed_url
 from lab.bench.values import pickled
 from lab.client import Worker
@@ -226,7 +226,6 @@ class Cell:
                     "prepare",
                     rows=self.rows,
                     max_entries=self.plan.limit,
-                    timeout=DAY,
                     seed=self.plan.seed,
                     tables=sorted({each.table for each in used}),
                     values=self.plan.values,

@@ -8,7 +8,7 @@ from pathlib import Path
 from common.errors import StackError
 from common.git import Git
 from common.project import Project
-from lab.bench.operations import DAY, select
+from lab.bench.operations import select
 from lab.client import started
 
 type Means = dict[str, float]
@@ -31,14 +31,8 @@ def mean_statements(
         started("statements", tree, "sqlite:///:memory:", Path(folder)) as worker,
     ):
         worker.ask("open", name="statements", folder=None, synchronous="OFF")
-        worker.ask(
-            "prepare",
-            rows=1_000,
-            max_entries=1_000_000,
-            timeout=DAY,
-            seed=1,
-            tables=sorted({each.table for each in chosen}),
-        )
+        used = sorted({each.table for each in chosen})
+        worker.ask("prepare", rows=1_000, tables=used)
         lacking = worker.ask("lacking")
         means = {}
         for each in chosen:
