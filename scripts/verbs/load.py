@@ -5,8 +5,8 @@ share its cache. The sides take turns of --turn seconds, in an order that
 rotates, until each was active for --duration seconds. Before that a cache is
 filled with MAX_ENTRIES entries, and used for --warmup seconds, not counted.
 
-Keys are drawn by Zipf's law from more than fit into the cache; the streams of
-the processes are the same for all sides. A request is one of
+Keys are drawn by Zipf's law from five times as many as MAX_ENTRIES. The streams
+of the processes are the same for all sides. A request is one of
 
   get        get() and on a miss set()       80 of 100
   set        set()                            5
@@ -30,14 +30,13 @@ statements that failed, which a cache may also retry or drop without a word.
 """
 
 import argparse
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from common.errors import OK, StackError
+from common.errors import OK
 from lab import runs
 from lab.bench.values import KINDS
-from lab.load.crews import KEYS_PER_ENTRY, QUICK, Plan, load, show
+from lab.load.crews import QUICK, Plan, load, show
 from lab.options import Reader
 
 if TYPE_CHECKING:
@@ -55,34 +54,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     option("--strategy", READ.names, "NAMES", ",".join(made.strategies))
     option("--processes", READ.whole, "N", f"of each side; {made.processes}")
     option("--max-entries", READ.whole, "N", f"{made.max_entries}")
-    different = f"different ones; {KEYS_PER_ENTRY} x MAX_ENTRIES"
-    option("--keys", READ.whole, "N", different)
     option("--duration", READ.positive, "X", f"seconds of each side; {made.duration:g}")
     option("--warmup", READ.positive, "X", f"seconds of each side; {made.warmup:g}")
     option("--turn", READ.positive, "X", f"seconds of one turn; {made.turn:g}")
-    option("--zipf", READ.positive, "X", f"exponent of the popularity; {made.zipf}")
     add = parser.add_argument
     add("--values", choices=sorted(KINDS), help="dict, 144 bytes")
     add("--quick", action="store_true", help="small and short")
 
 
-def plan(args: argparse.Namespace) -> Plan:
-    """Return the plan that the options ask for."""
-    made = runs.changed(QUICK if args.quick else Plan(), args)
-    if args.keys is None:
-        made = replace(made, keys=KEYS_PER_ENTRY * made.max_entries)
-    if made.keys <= made.max_entries:
-        raise StackError(
-            f"--keys: {made.keys:,} are not more than MAX_ENTRIES,"
-            f" {made.max_entries:,}",
-            HELP,
-        )
-    return made
-
-
 def run(args: argparse.Namespace, project: "Project") -> int:
     # Everything that can be wrong is looked at before the first tree is made.
-    made = plan(args)
+    made = runs.changed(QUICK if args.quick else Plan(), args)
     targets = runs.targets(args, READ, ABLE)
     measure = partial(load, plan=made, **runs.djangos(project, src=args.src))
     runs.on_each(targets, measure, show, "load", args, project)

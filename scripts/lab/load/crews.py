@@ -59,10 +59,12 @@ class Plan:
     warmup: float = 10
     turn: float = 5
     max_entries: int = 10_000
-    keys: int = KEYS_PER_ENTRY * 10_000
-    zipf: float = 1.0
     values: str = "dict"
     seed: int = 1
+
+    @property
+    def keys(self) -> int:
+        return KEYS_PER_ENTRY * self.max_entries
 
     @property
     def turns(self) -> int:
@@ -74,14 +76,7 @@ class Plan:
         return self.duration / self.turns
 
 
-QUICK = Plan(
-    processes=2,
-    duration=6,
-    warmup=2,
-    turn=2,
-    max_entries=1_000,
-    keys=KEYS_PER_ENTRY * 1_000,
-)
+QUICK = Plan(processes=2, duration=6, warmup=2, turn=2, max_entries=1_000)
 
 
 def load(
@@ -128,7 +123,6 @@ def fill(crews: Mapping[str, Sequence[Worker]], plan: Plan) -> None:
                     options=options_of(strategy, plan.max_entries),
                     path=[str(Path.cwd())],
                     keys=plan.keys,
-                    zipf=plan.zipf,
                     values=plan.values,
                     seed=plan.seed,
                 )
@@ -211,7 +205,7 @@ def show(data: Mapping[str, Any]) -> str:
     parts = [
         f"{data['database']['name']} {data['database']['version']},"
         f" {plan.processes} processes,"
-        f" MAX_ENTRIES {plan.max_entries:,}, {plan.keys:,} keys by Zipf {plan.zipf:g},"
+        f" MAX_ENTRIES {plan.max_entries:,}, {plan.keys:,} keys by Zipf's law,"
         f" values of {len(pickled(plan.values)):,} bytes pickled,"
         f" {plan.turns} turns of {plan.seconds:g} s",
         aligned(HEADER, [cells(each, data["ratios"]) for each in sides]),

@@ -19,6 +19,7 @@ from lab.load.mix import Visitor, endless, key_names
 
 # So many draws for each entry are enough to fill a cache.
 DRAWS = 50
+ZIPF = 1.0  # exponent of the popularity
 
 
 @contextmanager
@@ -54,7 +55,6 @@ class Load(Session):
         options: dict[str, object],
         path: Sequence[str],
         keys: int,
-        zipf: float,
         values: str,
         seed: int,
     ) -> dict[str, object]:
@@ -64,7 +64,7 @@ class Load(Session):
         modules of strategies.
         """
         sys.path += path
-        names, weights = key_names(keys, seed), cumulated(keys, zipf)
+        names, weights = key_names(keys, seed), cumulated(keys, ZIPF)
         ready = [KINDS[values](each) for each in range(VALUES)]
         cache = database_cache(options, make=fill is not None)
         if fill is not None:
