@@ -155,8 +155,7 @@ class Cell:
             self.begin(stack, STOCK, self.stock, self.url)
             self.begin(stack, PATCHED, patched, self.url)
             lacking = {each: self.workers[each].ask("lacking") for each in BOTH}
-            of_database = {"backend": peers.DATABASE_CACHE}
-            caches = dict.fromkeys(BOTH, of_database) | self.others(stack)
+            caches = self.others(stack)
             self.lanes = self.choose(lacking)
             if self.lanes:
                 self.fill(caches)
@@ -229,7 +228,7 @@ class Cell:
                     seed=self.plan.seed,
                     tables=sorted({each.table for each in used}),
                     values=self.plan.values,
-                    **caches[variant],
+                    **caches.get(variant, {}),
                 )
             for worker in self.workers.values():
                 worker.receive()
