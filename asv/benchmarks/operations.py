@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from lab.bench.bare import NotBareError
-from lab.bench.operations import DAY, OPERATIONS
+from lab.bench.operations import OPERATIONS
 from lab.bench.peers import DJANGO
 from lab.bench.supply import Supply
 from lab.bench.tables import CacheTable, ItemTable, cache_of, write_many
@@ -26,7 +26,7 @@ def table(kind, rows):
     if kind == "orm":
         made = ItemTable(connection, rows, 1)
     else:
-        made = CacheTable(connection, rows, 1, 1_000_000, DAY, "dict")
+        made = CacheTable(connection, rows, 1, 1_000_000, "dict")
     made.make()
     return made
 
@@ -98,7 +98,7 @@ class Caches(_Steps):
             if not (Path(django.__file__).parent / "core/cache/culling.py").exists():
                 raise NotImplementedError("This Django has no CULL_STRATEGY.")
             options["CULL_STRATEGY"] = strategy
-        cache = cache_of(backend, strategy, DAY, options)
+        cache = cache_of(backend, strategy, options)
         cache.clear()
         data = Supply(cache, ENTRIES, 1, lambda keys: write_many(data, keys))
         data.insert(data.keys)

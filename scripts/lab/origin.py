@@ -4,18 +4,14 @@ import os
 import platform
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from common.git import Git, GitError
 
-# The packages between Django and a server: their versions can change a figure.
-DRIVERS = ("psycopg", "mysqlclient", "oracledb", "redis", "pymemcache")
-
 
 def machine() -> dict[str, object]:
-    """Return what a figure depends on: system, processor, memory, Python, drivers.
+    """Return what a figure depends on: system, processor, memory, Python.
 
     Memory is in GiB, None where the system does not tell.
     """
@@ -29,17 +25,12 @@ def machine() -> dict[str, object]:
     with suppress(AttributeError, ValueError, OSError):
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         memory = round(total / 2**30, 1)
-    found = {}
-    for name in DRIVERS:
-        with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
     return {
         "platform": f"{system}, {platform.machine()}",
         "cpu": cpu,
         "cpus": os.cpu_count(),
         "memory_gib": memory,
         "python": platform.python_version(),
-        "drivers": found,
     }
 
 

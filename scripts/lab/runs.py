@@ -2,9 +2,10 @@
 
 import argparse
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,16 +26,23 @@ if TYPE_CHECKING:
 type Measure = Callable[..., dict[str, Any]]
 
 
+def option(
+    parser: argparse.ArgumentParser,
+    name: str,
+    read: Callable[..., object],
+    metavar: str,
+    help: str,
+) -> None:
+    """Add an option whose text ``read`` reads, a method of a Reader."""
+    parser.add_argument(name, type=partial(read, what=name), metavar=metavar, help=help)
+
+
 def configure(parser: argparse.ArgumentParser, read: options.Reader) -> None:
     """Add the options that all such verbs have."""
     add = parser.add_argument
     add("--db", action="append", metavar="NAME", help="may be repeated; all; sqlite")
-    add(
-        "--seed",
-        type=lambda text: read.whole(text, "--seed", 0),
-        metavar="N",
-        help="of keys and of chance; 1",
-    )
+    from_zero = partial(read.whole, least=0)
+    option(parser, "--seed", from_zero, "N", "of keys and of chance; 1")
     add("--src", action="store_true", help="patched is django-upstream/src as it is")
     add("--json", metavar="FILE", help="results/NAME-DATABASE.json")
 
@@ -88,12 +96,16 @@ def start(
     return workers
 
 
-def check_one_file(
-    args: argparse.Namespace, targets: Sequence["Target"], help: str
-) -> None:
-    """Raise StackError if one JSON file would hold several databases."""
-    if args.json is not None and len(targets) > 1:
-        raise StackError("--json FILE goes with one --db", help)
+def targets(
+    args: argparse.Namespace,
+    read: options.Reader,
+    able: Collection[str] = options.MEASURED,
+) -> list["Target"]:
+    """Return the databases of --db; StackError if one JSON file would hold several."""
+    found = read.targets(args.db, able)
+    if args.json is not None and len(found) > 1:
+        raise StackError("--json FILE goes with one --db", read.help)
+    return found
 
 
 def file_of(args: argparse.Namespace, name: str, project: Project) -> Path:

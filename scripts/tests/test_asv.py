@@ -47,6 +47,7 @@ STATEMENTS = {
     "get_or_create miss": (4, 2),
     "raw UPDATE RETURNING": (1, 1),
 }
+CACHES = ("get hit", "get miss", "set existing key", "set new key")
 STRATEGIES = ("fifo", "lfu", "random", "s3-fifo", "sieve", "ttl")
 
 
@@ -88,20 +89,8 @@ def test_benchmarks(
     assert len(timed) == len(OPERATIONS) + 4 * 8 - len(skipped)
 
 
-CACHES = ("get hit", "get miss", "set existing key", "set new key")
-
-
 def test_asv_finds_them(real: Project, patched: Path, tmp_path: Path) -> None:
     config = str(real.root / "asv" / "asv.conf.json")
-    said = run(
-        patched,
-        real,
-        tmp_path,
-        "-m",
-        "asv",
-        "--config",
-        config,
-        "check",
-        "--python=same",
-    )
+    words = ["-m", "asv", "--config", config, "check", "--python=same"]
+    said = run(patched, real, tmp_path, *words)
     assert "No problems found" in said

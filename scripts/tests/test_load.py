@@ -12,19 +12,12 @@ from typing import Any
 
 import pytest
 
-from common.errors import OK, StackError
+from common.errors import OK
 from common.project import Project
+from lab import runs
 from lab.bench.traces import cumulated
-from lab.load.crews import QUICK, Plan, Side, compared, load, show
-from lab.load.mix import (
-    MIX,
-    SECOND,
-    Visitor,
-    endless,
-    key_names,
-    quantile,
-    rounded,
-)
+from lab.load.crews import QUICK, Plan, compared, load, show, turn
+from lab.load.mix import MIX, Visitor, endless, key_names
 from lab.load.worker import first_requests
 from lab.variants import PATCHED, STOCK
 from patchstack import trees
@@ -33,9 +26,7 @@ from tests.conftest import assert_refused
 from verbs import load as verb
 
 SQLITE = "sqlite:///:memory:"
-SHORT = Plan(
-    processes=2, duration=1, warmup=0.2, turn=0.5, max_entries=100, keys=500, seed=3
-)
+SHORT = Plan(processes=2, duration=1, warmup=0.2, turn=0.5, max_entries=100, seed=3)
 # What a database that is in trouble does to a cache, now and then.
 RAISES = """
 
@@ -48,33 +39,10 @@ def _delete(self, key, version=None):
 
 DatabaseCache.delete = _delete
 """
-DIES = """
-import os
-DatabaseCache.touch = lambda *args: os._exit(3)
-"""
-
-
-def changed(tree: Path, folder: Path, code: str) -> Path:
-    """Return a copy of a tree in which the database cache has more code."""
-    trees.copied(tree, folder)
-    path = folder / "django/core/cache/backends/db.py"
-    with path.open("a", encoding="utf-8") as file:
-        file.write(code)
-    return folder
 
 
 def arguments(*words: str) -> argparse.Namespace:
     return parser("load").parse_args(words)
-
-
-def test_quantiles_are_those_of_the_sorted_times() -> None:
-    chance = random.Random(2)
-    times = sorted(int(chance.lognormvariate(11, 1.5)) for _ in range(5_000))
-    assert all(0 <= ns - rounded(ns) <= 0.016 * ns for ns in times)
-    counts = Counter(map(rounded, times))
-    assert len(counts) < 1_000
-    for share, which in ((0.5, 2_499), (0.99, 4_949), (0.999, 4_994), (1, 4_999)):
-        assert quantile(counts, share) == rounded(times[which])
 
 
 # The requests
@@ -105,30 +73,24 @@ class Recorder:
         return call
 
 
-def visit(
-    number: int = 0, seconds: float = 0.1, offset: float = 0
-) -> tuple[list[tuple[str, tuple[str, ...]]], Visitor]:
-    """Let a process make calls; return them as the cache saw them."""
+def visit(number: int = 0) -> tuple[list[tuple[str, tuple[str, ...]]], dict[str, Any]]:
+    """Let a process make calls; return them as the cache saw them, and the counts."""
     cache, chance = Recorder(), random.Random(number)
     weights, values = cumulated(500, 1.0), ["a", "b"]
     made = Visitor(cache, chance, key_names(500, seed=1), weights, values)
-    until = time.perf_counter_ns() + round(seconds * SECOND)
-    made.visit(until, round(offset * SECOND))
-    return cache.calls, made
+    return cache.calls, made.visit(time.perf_counter() + 0.1)
 
 
 def test_a_visitor_counts_what_it_does() -> None:
-    seen, made = visit(seconds=0.3, offset=6.9)
-    assert sorted(made.windows) == [6, 7]
-    total = sum(made.windows.values(), Counter[str]())
+    seen, made = visit()
     called = Counter(name for name, _ in seen)
-    requests = total["calls"] + total["errors"]
-    assert made.latency.total() == requests
+    requests = made["calls"] + made["errors"].total()
+    assert sum(dict(made["latency"]).values()) == requests
     assert called.keys() == MIX.keys()
     asked = sum(len(keys) for name, keys in seen if name in ("get", "get_many"))
-    assert total["gets"] == asked > total["hits"] > 0
+    assert made["gets"] == asked > made["hits"] > 0
     # The keys in the messages do not make a kind of each.
-    assert made.errors == {"LookupError: no key-…": total["errors"]}
+    assert [*made["errors"]] == ["LookupError: no key-…"]
     assert called["get"] / requests == pytest.approx(0.8, abs=0.1)
 
 
@@ -173,25 +135,34 @@ def test_keys_are_drawn_by_popularity() -> None:
 # The verb
 
 
-def test_options_make_the_plan() -> None:
-    assert verb.plan(arguments()) == Plan()
-    assert verb.plan(arguments("--quick")) == QUICK
-    made = verb.plan(arguments("--max-entries=7", "--strategy=stock,lru,stock"))
-    assert made == Plan(max_entries=7, keys=35, strategies=(STOCK, "lru"))
-    words = ["--quick", "--turn=4", "--zipf=1.2"]
-    made = verb.plan(arguments(*words))
-    assert made == replace(QUICK, turn=4, zipf=1.2)
+def test_options_make_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Plan] = []
+
+    def on_each(targets: Any, measure: Any, *more: Any) -> None:
+        made.append(measure.keywords["plan"])
+
+    monkeypatch.setattr(runs, "on_each", on_each)
+    monkeypatch.setattr(runs, "djangos", lambda project, src: {})
+    for words in (
+        [],
+        ["--quick", "--turn=4"],
+        ["--max-entries=7", "--strategy=lru,lru"],
+    ):
+        verb.run(arguments(*words), Project.here())
+    assert made == [
+        Plan(),
+        replace(QUICK, turn=4),
+        Plan(max_entries=7, strategies=("lru",)),
+    ]
     # All turns are of one length, about what is asked for.
-    assert [(each.turns, each.seconds) for each in (Plan(), made)] == [(12, 5), (2, 3)]
+    assert [(each.turns, each.seconds) for each in made[:2]] == [(12, 5), (2, 3)]
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--processes", "0"], "--processes: 0 is less than 1"),
-        (["--keys", "10000"], "--keys: 10,000 are not more than MAX_ENTRIES, 10,000"),
-        (["--warmup", "x"], "--warmup: 'x' is not a number"),
-        (["--zipf", "nan"], "--zipf: nan is not greater than zero"),
+        (["--turn", "nan"], "--turn: nan is not greater than zero"),
         (["--db", "oracle"], "--db: oracle is none of sqlite, postgresql"),
         (["--db", "sqlite", "--db", "mysql", "--json", "x"], "goes with one --db"),
     ],
@@ -203,41 +174,35 @@ def test_wrong_options(tmp_path: Path, words: list[str], message: str) -> None:
 
 
 def test_sides_are_compared_turn_by_turn() -> None:
-    def turn(calls: int, ns: int, second: int = 0, errors: int = 0) -> dict[str, Any]:
-        hits = 0 if errors else calls // 2
-        window = {"calls": calls, "gets": 2 * hits, "hits": hits, "errors": errors}
+    def answer(calls: int, errors: int = 0) -> dict[str, Any]:
         return {
+            **{"calls": calls, "gets": 0 if errors else calls, "hits": calls // 2},
             "errors": {"OperationalError: locked": errors} if errors else {},
             "failed": {"x": 4} if errors else {},
-            "windows": {str(second): window},
-            "latency": [[rounded(ns), calls]],
+            "latency": [[900, calls], [7_000, errors]],
         }
 
-    sieve, stock = Side("sieve"), Side(STOCK)
-    for second, (fast, slow) in enumerate([(400, 100), (300, 100), (600, 100)]):
-        sieve.add_turn([turn(fast, 50_000, second, errors=3)], 2, 7)
-        stock.add_turn([turn(slow // 2, 900_000)] * 2, 2, 9)
+    turns = {
+        "sieve": [turn([answer(n, errors=3)], 2, 7) for n in (400, 300, 600)],
+        STOCK: [turn([answer(50)] * 2, 2, n) for n in (9, 8, 5)],
+    }
     head = {"database": {"name": "SQLite", "version": "3"}, "options": vars(SHORT)}
-    data = head | compared([sieve, stock])
+    data = json.loads(json.dumps(head | compared(turns)))
     # Of 4, 3 and 6.
-    assert (data["base"], data["ratios"]) == (STOCK, {"sieve": 4, STOCK: 1})
-    first, second = json.loads(json.dumps(data["results"]))
+    assert data["ratios"] == {"sieve": 4, STOCK: 1}
+    first, second = data["results"]
     assert first["throughput"] == {
         "median": 200,
         "quartiles": [175, 250],
         "turns": [200, 150, 300],
     }
-    assert (first["calls"], first["seconds"]) == (1_300, 6)
-    assert [window["second"] for window in first["windows"]] == [0, 1, 2]
+    assert first["calls"] == 1_300
     assert first["errors"] == {"OperationalError: locked": 9}
     assert first["failed_statements"] == {"x": 12}
     assert (first["hit_ratio"], second["hit_ratio"]) == (None, 0.5)
-    assert second["windows"] == [
-        {"second": 0, "calls": 300, "gets": 300, "hits": 150, "errors": 0}
-    ]
-    assert second["entries"] == [9, 9, 9]
-    assert second["latency_us"]["all"]["calls"] == 300
-    assert second["latency_us"]["all"]["p999"] == pytest.approx(900, rel=0.02)
+    assert second["entries"] == [9, 8, 5]
+    times = {"p50": 900, "p99": 900, "p999": 7_000, "worst": 7_000}
+    assert first["latency_us"]["all"] == times
     shown = show(data)
     assert "sieve, error: 9 x OperationalError: locked" in shown
     assert "sieve, failed: 12 x x" in shown
@@ -257,17 +222,14 @@ def test_stock_against_patched(
     size = ["--max-entries=100", "--strategy=stock,patched,lru", "--json", str(file)]
     assert verb.run(arguments(*words, *size), real) == OK
     data = json.loads(file.read_text())
-    assert (data["kind"], data["format"], data["options"]["keys"]) == ("load", 1, 500)
+    assert (data["kind"], data["format"]) == ("load", 1)
     assert [each["strategy"] for each in data["results"]] == [STOCK, PATCHED, "lru"]
     for each in data["results"]:
         assert each["errors"] == {}
-        assert each["latency_us"]["all"]["calls"] == each["calls"]
         found = each["latency_us"]["all"]
         assert 0 < found["p50"] <= found["p99"] <= found["p999"] <= found["worst"]
         assert len(each["throughput"]["turns"]) == len(each["entries"]) == 2
         assert 0.2 < each["hit_ratio"] < 1
-        assert {window["second"] for window in each["windows"]} == {0, 1}
-        assert sum(window["calls"] for window in each["windows"]) == each["calls"]
         # It culls.
         assert max(each["entries"]) < 150
     assert data["results"][1]["failed_statements"] == {}
@@ -277,25 +239,15 @@ def test_stock_against_patched(
 
 @pytest.mark.slow
 def test_what_is_raised_is_counted(stock: Path, tmp_path: Path) -> None:
-    broken = changed(stock, tmp_path, RAISES)
+    broken = trees.copied(stock, tmp_path)
+    with (broken / "django/core/cache/backends/db.py").open("a") as file:
+        file.write(RAISES)
     plan = replace(SHORT, strategies=(PATCHED,))
     data = load(stock=stock, patched=broken, url=SQLITE, plan=plan)
     (side,) = data["results"]
     kind, count = "OperationalError: no such table: missing", side["errors"]
     assert count == {kind: side["failed_statements"][kind]}
     assert count[kind] > 0
-    assert side["calls"] == side["latency_us"]["all"]["calls"] - count[kind] > 0
+    assert side["calls"] > 0
     # It is the base if there is no stock.
     assert data["ratios"] == {PATCHED: 1}
-
-
-@pytest.mark.slow
-def test_a_process_that_dies_and_an_unknown_strategy(
-    stock: Path, patched: Path, tmp_path: Path
-) -> None:
-    deadly = changed(stock, tmp_path, DIES)
-    with pytest.raises(StackError, match=r"process \d: .* died \(exit status 3\)"):
-        load(stock=stock, patched=deadly, url=SQLITE, plan=SHORT)
-    plan = replace(SHORT, strategies=("mru",))
-    with pytest.raises(StackError, match=r"mru process 0: Improperly.*'lru'"):
-        load(stock=stock, patched=patched, url=SQLITE, plan=plan)

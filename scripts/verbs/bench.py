@@ -13,8 +13,8 @@ dropped at the end; --latency puts a proxy before it. A page (--values) has 9
 kB; pages have 1000,10000 rows. --resume leaves out each database that results/
 has with the same options and patches.
 
---size shows the bytes on disk of 10,000 entries (--rows) of each kind of
-values. --replay sends request streams (from ../shared/traces, or synthetic
+--size shows the bytes on disk of 10,000 entries of each kind of values.
+--replay sends request streams (from ../shared/traces, or synthetic
 ones, as the table says) through a real cache, get and on a miss set, for hit
 ratios and writes. A strategy is a value of CULL_STRATEGY (modules of this
 folder, too), lru-1 (LRU one at a time), stock or patched (their defaults).
@@ -26,10 +26,10 @@ folder, too), lru-1 (LRU one at a time), stock or patched (their defaults).
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from common.errors import OK, StackError
 from common.progress import say
@@ -46,10 +46,9 @@ if TYPE_CHECKING:
 
 HELP = "./scripts/stack bench --help"
 READ = Reader(HELP)
-# Options that only one of the three kinds of runs has, and those of two.
-OF_TIMES = ("ops", "max_entries", "peers", "quick", "resume", "latency")
+# Options of one kind of run only.
+OF_TIMES = ("ops", "rows", "values", "peers", "quick", "resume", "latency")
 OF_REPLAY = ("traces", "backend", "strategy", "limit", "share")
-OF_TABLES = ("rows", "values")
 
 
 def operation_names(text: str) -> tuple[str, ...]:
@@ -63,9 +62,8 @@ def operation_names(text: str) -> tuple[str, ...]:
 
 def peer_names(text: str) -> tuple[str, ...]:
     """Return the peers of those names, each once."""
-    asked = {"all": PEERS, "none": ()}.get(text) or READ.names(text, "--peers")
-    if text == "none":
-        return ()
+    known = {"all": PEERS, "none": ()}
+    asked = known[text] if text in known else READ.names(text, "--peers")
     for name in asked:
         if name not in PEERS:
             raise StackError(
@@ -76,44 +74,33 @@ def peer_names(text: str) -> tuple[str, ...]:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
     runs.configure(parser, READ)
-
-    def option(name: str, read: Callable[..., object], **more: Any) -> None:
-        add(name, type=partial(read, what=name), **more)
-
-    add(
-        "--ops",
-        type=operation_names,
-        metavar="NAMES",
-        help="set*, for example; a wrong name lists them; all",
-    )
-    rows = "in the table; 1000,10000,300000"
-    option("--rows", READ.wholes, metavar="N,N", help=rows)
+    add, option = parser.add_argument, partial(runs.option, parser)
+    names = "set*, for example; a wrong name lists them; all"
+    add("--ops", type=operation_names, metavar="NAMES", help=names)
+    option("--rows", READ.wholes, "N,N", "in the table; 1000,10000,300000")
     add("--values", choices=sorted(KINDS), help="of the cache; dict, 144 bytes")
-    option("--max-entries", READ.whole, metavar="N", help="1000000: nothing is culled")
     names = f"of: {', '.join(PEERS)}; all; none"
     add("--peers", type=peer_names, metavar="NAMES", help=names)
     add("--quick", action="store_true", help="1000,50000 rows, fewer, shorter rounds")
     add("--resume", action="store_true", help="leave out what is measured")
     longer = "added to each round trip to the server; 0"
-    option("--latency", READ.positive, metavar="MS", help=longer)
+    option("--latency", READ.positive, "MS", longer)
     add("--size", action="store_true", help="bytes on disk instead of times")
     add("--replay", action="store_true", help="hit ratios instead of times")
     named = f"of: {', '.join(traces.NAMES)}; web07,web12"
-    option("--traces", READ.names, metavar="NAMES", help=named)
+    option("--traces", READ.names, "NAMES", named)
     add("--backend", choices=replay.BACKENDS, help="of --replay; db")
-    option("--strategy", READ.names, metavar="NAMES", help="stock,patched")
-    option("--limit", READ.whole, metavar="N", help="requests of each trace; all")
-    share = "MAX_ENTRIES in %% of distinct keys; 10"
-    option("--share", READ.wholes, metavar="N,N", help=share)
+    option("--strategy", READ.names, "NAMES", "stock,patched")
+    option("--limit", READ.whole, "N", "requests of each trace; all")
+    option("--share", READ.wholes, "N,N", "MAX_ENTRIES in %% of distinct keys; 10")
 
 
 def refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
     """Raise StackError if one of those options is given."""
     for name in names:
         if getattr(args, name) not in (None, False):
-            raise StackError(f"--{name.replace('_', '-')} {why}", HELP)
+            raise StackError(f"--{name} {why}", HELP)
 
 
 def times_plan(args: argparse.Namespace) -> compare.Plan:
@@ -131,8 +118,7 @@ def run(args: argparse.Namespace, project: "Project") -> int:
     if args.size:
         return run_size(args, project)
     plan = times_plan(args)
-    targets = READ.targets(args.db)
-    runs.check_one_file(args, targets, HELP)
+    targets = runs.targets(args, READ)
     if plan.latency and any(target.family == "sqlite" for target in targets):
         raise StackError("--latency: SQLite is not reached over a network", HELP)
     djangos = runs.djangos(project, src=args.src)
@@ -149,26 +135,18 @@ def run(args: argparse.Namespace, project: "Project") -> int:
 
 def run_size(args: argparse.Namespace, project: "Project") -> int:
     refuse(args, OF_TIMES, "does not go with --size")
-    targets = READ.targets(args.db, [name for name in MEASURED if name != "oracle"])
-    runs.check_one_file(args, targets, HELP)
-    measure = partial(
-        size.measure,
-        rows=args.rows or (size.ROWS,),
-        values=(args.values,) if args.values else tuple(KINDS),
-        seed=1 if args.seed is None else args.seed,
-        **runs.djangos(project, src=args.src),
-    )
+    targets = runs.targets(args, READ, [name for name in MEASURED if name != "oracle"])
+    measure = partial(size.measure, **runs.djangos(project, src=args.src))
     runs.on_each(targets, measure, size.show, "bench-size", args, project)
     return OK
 
 
 def run_replay(args: argparse.Namespace, project: "Project") -> int:
-    refuse(args, ("size", *OF_TABLES, *OF_TIMES), "does not go with --replay")
+    refuse(args, ("size", *OF_TIMES), "does not go with --replay")
     plan = runs.changed(replay.Plan(), args)
     if args.db is not None and plan.backend != replay.DATABASE:
         raise StackError(f"--db goes with --backend {replay.DATABASE}", HELP)
-    targets = READ.targets(args.db)
-    runs.check_one_file(args, targets, HELP)
+    targets = runs.targets(args, READ)
     folder = project.root.parent / "shared" / "traces"
     named = args.traces or ("web07", "web12")
     streams = [traces.load(name, folder, args.limit, plan.seed) for name in named]

@@ -5,8 +5,8 @@ share its cache. The sides take turns of --turn seconds, in an order that
 rotates, until each was active for --duration seconds. Before that a cache is
 filled with MAX_ENTRIES entries, and used for --warmup seconds, not counted.
 
-Keys are drawn by Zipf's law from more than fit into the cache; the streams of
-the processes are the same for all sides. A request is one of
+Keys are drawn by Zipf's law from five times as many as MAX_ENTRIES. The streams
+of the processes are the same for all sides. A request is one of
 
   get        get() and on a miss set()       80 of 100
   set        set()                            5
@@ -30,14 +30,13 @@ statements that failed, which a cache may also retry or drop without a word.
 """
 
 import argparse
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from common.errors import OK, StackError
+from common.errors import OK
 from lab import runs
 from lab.bench.values import KINDS
-from lab.load.crews import KEYS_PER_ENTRY, QUICK, Plan, load, show
+from lab.load.crews import QUICK, Plan, load, show
 from lab.options import Reader
 
 if TYPE_CHECKING:
@@ -50,50 +49,23 @@ ABLE = ("sqlite", "postgresql", "mariadb", "mysql")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     made = Plan()
-    add = parser.add_argument
     runs.configure(parser, READ)
-    add(
-        "--strategy",
-        type=partial(READ.names, what="--strategy"),
-        metavar="NAMES",
-        help=",".join(made.strategies),
-    )
-    for name, help in (
-        ("--processes", f"of each side; {made.processes}"),
-        ("--max-entries", f"{made.max_entries}"),
-        ("--keys", f"different ones; {KEYS_PER_ENTRY} x MAX_ENTRIES"),
-    ):
-        add(name, type=partial(READ.whole, what=name), metavar="N", help=help)
-    for name, help in (
-        ("--duration", f"seconds of each side; {made.duration:g}"),
-        ("--warmup", f"seconds of each side; {made.warmup:g}"),
-        ("--turn", f"seconds of one turn; {made.turn:g}"),
-        ("--zipf", f"exponent of the popularity; {made.zipf}"),
-    ):
-        add(name, type=partial(READ.positive, what=name), metavar="X", help=help)
+    option = partial(runs.option, parser)
+    option("--strategy", READ.names, "NAMES", ",".join(made.strategies))
+    option("--processes", READ.whole, "N", f"of each side; {made.processes}")
+    option("--max-entries", READ.whole, "N", f"{made.max_entries}")
+    option("--duration", READ.positive, "X", f"seconds of each side; {made.duration:g}")
+    option("--warmup", READ.positive, "X", f"seconds of each side; {made.warmup:g}")
+    option("--turn", READ.positive, "X", f"seconds of one turn; {made.turn:g}")
+    add = parser.add_argument
     add("--values", choices=sorted(KINDS), help="dict, 144 bytes")
     add("--quick", action="store_true", help="small and short")
 
 
-def plan(args: argparse.Namespace) -> Plan:
-    """Return the plan that the options ask for."""
-    made = runs.changed(QUICK if args.quick else Plan(), args)
-    if args.keys is None:
-        made = replace(made, keys=KEYS_PER_ENTRY * made.max_entries)
-    if made.keys <= made.max_entries:
-        raise StackError(
-            f"--keys: {made.keys:,} are not more than MAX_ENTRIES,"
-            f" {made.max_entries:,}",
-            HELP,
-        )
-    return made
-
-
 def run(args: argparse.Namespace, project: "Project") -> int:
     # Everything that can be wrong is looked at before the first tree is made.
-    made = plan(args)
-    targets = READ.targets(args.db, ABLE)
-    runs.check_one_file(args, targets, HELP)
+    made = runs.changed(QUICK if args.quick else Plan(), args)
+    targets = runs.targets(args, READ, ABLE)
     measure = partial(load, plan=made, **runs.djangos(project, src=args.src))
     runs.on_each(targets, measure, show, "load", args, project)
     return OK

@@ -13,9 +13,9 @@ from databases import urls
 from databases.family import Unavailable
 from lab import runs
 from lab.bench import peers
-from lab.bench.operations import DAY, Operation, select
+from lab.bench.operations import Operation, select
 from lab.bench.proxy import delayed_url
-from lab.bench.values import compressed_size, pickled
+from lab.bench.values import pickled
 from lab.client import Worker
 from lab.figures import aligned, number, ratio, rotated, times, with_spread
 from lab.variants import PATCHED, STOCK
@@ -52,7 +52,6 @@ class Plan:
     rows: tuple[int, ...] = (1_000, 10_000, 300_000)
     operations: tuple[str, ...] = ()
     values: str = "dict"
-    max_entries: int | None = None
     rounds: int = 15
     block: float = 0.1
     counted_calls: int = 100
@@ -62,14 +61,13 @@ class Plan:
 
     @property
     def limit(self) -> int:
-        """MAX_ENTRIES: by default one that is never reached."""
-        return self.max_entries or max(1_000_000, 2 * max(self.rows))
+        """Return a MAX_ENTRIES that is never reached."""
+        return max(1_000_000, 2 * max(self.rows))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {
             "max_entries": self.limit,
             "value_bytes": len(pickled(self.values)),
-            "value_bytes_zlib": compressed_size(self.values),
         }
 
 
@@ -94,15 +92,13 @@ class Lane:
     blocks: dict[str, list[dict[str, int]]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        cpu, wall = ratios(self.blocks, STOCK) or (None, None)
         return {
             "operation": self.operation.name,
             "rows": self.rows,
             "blocks": self.blocks,
             "counted": self.counted,
             "limit_of": self.operation.limit_of,
-            "cpu_ratio": cpu,
-            "wall_ratio": wall,
+            "cpu_ratio": over_patched(self.blocks, STOCK, "cpu_ns"),
         }
 
 
@@ -137,6 +133,7 @@ def compare(
     return data
 
 
+@dataclass
 class Cell:
     """All operations at one number of rows; ``data`` notes what is left out.
 
@@ -144,27 +141,21 @@ class Cell:
     operation, in another order every round.
     """
 
-    def __init__(
-        self,
-        rows: int,
-        plan: Plan,
-        stock: Path,
-        url: str,
-        folder: Path,
-        data: dict[str, Any],
-    ) -> None:
-        self.rows, self.plan, self.data = rows, plan, data
-        self.stock, self.url, self.folder = stock, url, folder
-        self.workers: dict[str, Worker] = {}
-        self.lanes: list[Lane] = []
+    rows: int
+    plan: Plan
+    stock: Path
+    url: str
+    folder: Path
+    data: dict[str, Any]
+    workers: dict[str, Worker] = field(default_factory=dict)
+    lanes: list[Lane] = field(default_factory=list)
 
     def measure(self, patched: Path) -> None:
         with ExitStack() as stack:
             self.begin(stack, STOCK, self.stock, self.url)
             self.begin(stack, PATCHED, patched, self.url)
             lacking = {each: self.workers[each].ask("lacking") for each in BOTH}
-            of_database = {"backend": peers.DATABASE_CACHE}
-            caches = dict.fromkeys(BOTH, of_database) | self.others(stack)
+            caches = self.others(stack)
             self.lanes = self.choose(lacking)
             if self.lanes:
                 self.fill(caches)
@@ -172,10 +163,10 @@ class Cell:
                 self.take_turns()
 
     def begin(self, stack: ExitStack, variant: str, tree: Path, url: str) -> None:
-        name, processes = f"{variant}_{self.rows}", [f"{variant} {self.rows} rows"]
-        where = url, self.folder, WORKER
-        [worker] = runs.start(stack, self.data, variant, name, tree, *where, processes)
-        self.workers[variant] = worker
+        where = f"{variant}_{self.rows}", tree, url, self.folder, WORKER
+        processes = [f"{variant} {self.rows} rows"]
+        started = runs.start(stack, self.data, variant, *where, processes)
+        self.workers[variant] = started[0]
 
     def others(self, stack: ExitStack) -> dict[str, dict[str, str]]:
         """Begin with other caches; return backend and location of each."""
@@ -186,8 +177,8 @@ class Cell:
             name = peer.name
             if name not in plan.peers or not any(each.runs_on(name) for each in used):
                 continue
-            options = plan.values, plan.max_entries, plan.latency
-            place = peers.place(peer, database, self.rows, self.folder, *options)
+            about = self.rows, self.folder, plan.values, plan.latency
+            place = peers.place(peer, database, *about)
             try:
                 location, version = stack.enter_context(place)
             except (Unavailable, StackError) as error:
@@ -234,11 +225,10 @@ class Cell:
                     "prepare",
                     rows=self.rows,
                     max_entries=self.plan.limit,
-                    timeout=DAY,
                     seed=self.plan.seed,
                     tables=sorted({each.table for each in used}),
                     values=self.plan.values,
-                    **caches[variant],
+                    **caches.get(variant, {}),
                 )
             for worker in self.workers.values():
                 worker.receive()
@@ -300,30 +290,26 @@ def per_call(blocks: list[dict[str, int]], kind: str) -> list[float]:
     return [each[kind] / each["calls"] / 1_000 for each in blocks]
 
 
-def ratios(
-    blocks: Mapping[str, list[dict[str, int]]], variant: str
-) -> tuple[float, float] | None:
-    """Return a variant's time / patched's, CPU and wall; None if one is absent."""
+def over_patched(
+    blocks: Mapping[str, list[dict[str, int]]], variant: str, kind: str
+) -> float | None:
+    """Return a variant's time / patched's; None if one of them did not run."""
     if not {variant, PATCHED} <= blocks.keys():
         return None
-    cpu, wall = (
-        ratio(per_call(blocks[variant], kind), per_call(blocks[PATCHED], kind))
-        for kind in ("cpu_ns", "wall_ns")
-    )
-    return cpu, wall
+    return ratio(*(per_call(blocks[name], kind) for name in (variant, PATCHED)))
 
 
-def cells(result: Mapping[str, Any], names: tuple[str, ...], over: str) -> list[str]:
-    """Return CPU and wall time of variants, each with a ratio to patched's.
+def cells(result: Mapping[str, Any], names: tuple[str, ...]) -> list[str]:
+    """Return CPU and wall time of variants, each with the first one's / patched's.
 
     Then their statements. "-" stands for what was not run.
     """
     found = []
-    both = ratios(result["blocks"], over) or (None, None)
-    for kind, one in zip(("cpu_ns", "wall_ns"), both, strict=True):
+    for kind in ("cpu_ns", "wall_ns"):
         for name in names:
             blocks = result["blocks"].get(name)
             found.append(with_spread(per_call(blocks, kind)) if blocks else "-")
+        one = over_patched(result["blocks"], names[0], kind)
         found.append("-" if one is None else times(one))
     counted = [result["counted"].get(name) for name in names]
     sent = [number(n["statements"] / n["calls"]) if n else "-" for n in counted]
@@ -340,13 +326,13 @@ def show(data: Mapping[str, Any]) -> str:
         f"{data['database']['name']} {data['database']['version']},"
         f" values of {options['value_bytes']:,} bytes pickled,"
         f" MAX_ENTRIES {options['max_entries']:,}, {options['rounds']} rounds{longer}",
-        aligned(HEADER, [[*head, *cells(each, BOTH, STOCK)] for each, head in heads]),
+        aligned(HEADER, [[*head, *cells(each, BOTH)] for each, head in heads]),
         LEGEND,
     ]
     if data["peers"]:
         versions = ", ".join(f"{name} {text}" for name, text in data["peers"].items())
         rows = [
-            [*head, peer, *cells(each, (peer,), peer)]
+            [*head, peer, *cells(each, (peer,))]
             for each, head in heads
             for peer in data["peers"]
             if peer in each["blocks"]
@@ -354,16 +340,9 @@ def show(data: Mapping[str, Any]) -> str:
         parts += [
             f"The same on stock Django with {versions}:\n{aligned(PEER_HEADER, rows)}"
         ]
-    notes = [
-        *(f"{name}: stock runs {other}" for name, other in data["instead"].items()),
-        *(
-            f"{name}: not run: {why}"
-            for name, why in [*data["skipped"].items(), *data["absent"].items()]
-        ),
-        *(
-            f"{name}, {peer}: not run: {why}"
-            for peer, left in data["unsupported"].items()
-            for name, why in left.items()
-        ),
-    ]
+    left_out = data["skipped"] | data["absent"]
+    for peer, reasons in data["unsupported"].items():
+        left_out |= {f"{name}, {peer}": why for name, why in reasons.items()}
+    notes = [f"{name}: stock runs {other}" for name, other in data["instead"].items()]
+    notes += [f"{name}: not run: {why}" for name, why in left_out.items()]
     return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])

@@ -74,10 +74,6 @@ class Operation:
 # Of the cache
 
 
-def bare_get(data: Supply) -> Steps:
-    return bare(data, data.cache.get)
-
-
 def bare_set(data: Supply) -> Steps:
     values = data.values()
     return bare(data, lambda key: data.cache.set(key, next(values)), VALUES)
@@ -91,10 +87,6 @@ def counters(data: Supply) -> Iterator[str]:
     return cycle(keys)
 
 
-def get_many(data: Supply) -> Steps:
-    return map(data.cache.get_many, data.batches(100))
-
-
 def set_many(data: Supply) -> Steps:
     values, batches = data.values(), data.batches(100)
     given = [dict(zip(keys, values, strict=False)) for keys in batches]
@@ -103,10 +95,6 @@ def set_many(data: Supply) -> Steps:
 
 def delete_many(data: Supply) -> Steps:
     return map(data.cache.delete_many, [*batched(data.consumed(100), 100)])
-
-
-def delete(data: Supply) -> Steps:
-    return map(data.cache.delete, data.consumed())
 
 
 def touch(data: Supply) -> Steps:
@@ -120,7 +108,9 @@ def write(method: Callable[..., Any], data: Supply, keys: Iterator[str]) -> Step
 
 CACHE = (
     Operation("get hit", lambda d: map(d.cache.get, d.existing)),
-    Operation("bare get", bare_get, only=PATCHED, limit_of="get hit"),
+    Operation(
+        "bare get", lambda d: bare(d, d.cache.get), only=PATCHED, limit_of="get hit"
+    ),
     Operation("get miss", lambda d: map(d.cache.get, d.absent())),
     Operation("has_key", lambda d: map(d.cache.has_key, d.existing)),
     Operation("set existing key", lambda d: write(d.cache.set, d, d.existing)),
@@ -133,8 +123,12 @@ CACHE = (
     Operation("touch", touch),
     Operation("incr", lambda d: map(d.cache.incr, counters(d))),
     Operation("decr", lambda d: map(d.cache.decr, counters(d))),
-    Operation("delete existing key", delete, bounded=True),
-    Operation("get_many(100)", get_many, per=100),
+    Operation(
+        "delete existing key", lambda d: map(d.cache.delete, d.consumed()), bounded=True
+    ),
+    Operation(
+        "get_many(100)", lambda d: map(d.cache.get_many, d.batches(100)), per=100
+    ),
     Operation("set_many(100)", set_many, per=100),
     Operation("delete_many(100)", delete_many, per=100, bounded=True),
 )

@@ -58,7 +58,6 @@ def place(
     rows: int,
     folder: Path,
     values: str = "dict",
-    max_entries: int | None = None,
     latency: float = 0,
 ) -> Iterator[tuple[str, str]]:
     """Yield where a peer keeps its entries, and its version or its server's.
@@ -69,8 +68,6 @@ def place(
     """
     if peer.databases and database not in peer.databases:
         raise StackError(f"it keeps its entries in {' or '.join(peer.databases)}")
-    if not peer.databases and max_entries is not None:
-        raise StackError("it has no MAX_ENTRIES")
     size = len(pickled(values)) + len(key(0)) + OVERHEAD
     needed = round(rows * size * ROUNDED / 2**20)
     if peer.server and needed > memcached.MEMORY:

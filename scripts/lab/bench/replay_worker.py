@@ -4,7 +4,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +47,21 @@ def database_cache(options: Mapping[str, object], *, make: bool) -> Any:
 
 
 @contextmanager
-def counted_utime(write: Callable[[int], object]) -> Iterator[None]:
-    """Count how often the times of a file are set."""
-    utime = os.utime
+def counting_writes(connection: Any, write: Callable[[int], object]) -> Iterator[None]:
+    """Count the rows that statements update, and how often a file's times are set."""
+
+    def note(sql: str, params: object, cursor: Any) -> None:
+        if sql.startswith("UPDATE"):
+            write(max(cursor.rowcount, 0))
 
     def counted(*args: Any, **options: Any) -> None:
         write(1)
         utime(*args, **options)
 
-    os.utime = counted
+    utime, os.utime = os.utime, counted
     try:
-        yield
+        with watching(connection, note):
+            yield
     finally:
         os.utime = utime
 
@@ -89,7 +93,7 @@ class Replay(Session):
         """Get each key and set it on a miss; return what happened so far."""
         cache, found = self._cache, self._found
         missing, value = object(), small_dict(0)
-        with self._counting():
+        with counting_writes(self._connection, self._write):
             for key in keys:
                 self._getting = True
                 hit = cache.get(key, missing) is not missing
@@ -101,20 +105,10 @@ class Replay(Session):
         found["most_entries"] = max(found["most_entries"], found["entries"])
         return found
 
-    def _counting(self) -> AbstractContextManager[None]:
-        """Count what get() writes: rows updated, times of files set."""
-
-        def write(rows: int) -> None:
-            if self._getting:
-                self._found["writes"] += rows
-
-        def note(sql: str, params: object, cursor: Any) -> None:
-            if sql.startswith("UPDATE"):
-                write(max(cursor.rowcount, 0))
-
-        if self._backend == "db":
-            return watching(self._connection, note)
-        return counted_utime(write) if self._backend == "file" else nullcontext()
+    def _write(self, rows: int) -> None:
+        # A set() writes anyway: only what a get() writes counts.
+        if self._getting:
+            self._found["writes"] += rows
 
     def _entries(self) -> int:
         """Return how many entries are stored."""

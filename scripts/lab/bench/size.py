@@ -1,7 +1,7 @@
 """The bytes on disk of a cache table with its indexes, stock beside patched."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from common.progress import step
 from databases import urls
 from lab import runs
 from lab.bench.compare import WORKER
-from lab.bench.values import KINDS, compressed_size, pickled
+from lab.bench.values import KINDS, pickled
 from lab.client import Worker
 from lab.figures import aligned, times
 from lab.variants import PATCHED, STOCK
@@ -31,9 +31,7 @@ def measure(
     stock: Path,
     patched: Path,
     url: str = urls.DEFAULT,
-    rows: Sequence[int] = (ROWS,),
-    values: Sequence[str] = tuple(KINDS),
-    seed: int = 1,
+    rows: int = ROWS,
     ids: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Let the caches of two Djangos fill their tables, and read their bytes.
@@ -48,26 +46,15 @@ def measure(
             where = tree, url, Path(made), WORKER, [variant]
             name = f"{variant}_size"
             [workers[variant]] = runs.start(stack, data, variant, name, *where)
-        for number, kind in ((number, kind) for number in rows for kind in values):
-            given = {"rows": number, "seed": seed, "values": kind}
-            with step(f"writing {number:,} entries ({kind}), {', '.join(workers)}"):
+        for kind in KINDS:
+            with step(f"writing {rows:,} entries ({kind}), {', '.join(workers)}"):
                 for worker in workers.values():
-                    worker.send("size", **given)
+                    worker.send("size", rows=rows, values=kind)
                 found = {side: one.receive()["bytes"] for side, one in workers.items()}
-            data["sizes"].append(entry(kind, number, found))
+            about = {"values": kind, "rows": rows, "value_bytes": len(pickled(kind))}
+            ratio = found[STOCK] / found[PATCHED]
+            data["sizes"].append(about | {"bytes": found, "ratio": ratio})
     return data
-
-
-def entry(values: str, rows: int, found: Mapping[str, int]) -> dict[str, Any]:
-    """Return the data of one table; ``found``: variant → bytes."""
-    return {
-        "values": values,
-        "rows": rows,
-        "bytes": dict(found),
-        "value_bytes": len(pickled(values)),
-        "value_bytes_zlib": compressed_size(values),
-        "ratio": found[STOCK] / found[PATCHED],
-    }
 
 
 def show(data: Mapping[str, Any]) -> str:

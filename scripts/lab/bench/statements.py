@@ -8,7 +8,7 @@ from pathlib import Path
 from common.errors import StackError
 from common.git import Git
 from common.project import Project
-from lab.bench.operations import DAY, select
+from lab.bench.operations import select
 from lab.client import started
 
 type Means = dict[str, float]
@@ -17,17 +17,13 @@ type Means = dict[str, float]
 def mean_statements(
     tree: Path,
     operations: Sequence[str],
-    *,
     calls: int = 200,
-    rows: int = 1_000,
-    max_entries: int = 1_000_000,
-    seed: int = 1,
 ) -> Means:
     """Return operation name → mean statements per call, on SQLite in memory.
 
     BEGIN, COMMIT and SAVEPOINT count. ``calls`` is divided by the number of
-    entries that a call handles. The same seed gives the same means. If this Django
-    lacks an operation, the one that it runs instead counts; StackError without one.
+    entries that a call handles. Each run gives the same means. If this Django lacks
+    an operation, the one that it runs instead counts; StackError without one.
     """
     chosen = select(operations)
     with (
@@ -35,14 +31,8 @@ def mean_statements(
         started("statements", tree, "sqlite:///:memory:", Path(folder)) as worker,
     ):
         worker.ask("open", name="statements", folder=None, synchronous="OFF")
-        worker.ask(
-            "prepare",
-            rows=rows,
-            max_entries=max_entries,
-            timeout=DAY,
-            seed=seed,
-            tables=sorted({each.table for each in chosen}),
-        )
+        used = sorted({each.table for each in chosen})
+        worker.ask("prepare", rows=1_000, tables=used)
         lacking = worker.ask("lacking")
         means = {}
         for each in chosen:
@@ -50,7 +40,7 @@ def mean_statements(
             if not name:
                 raise StackError(f"{each.name}: {lacking[each.name]}")
             few = max(1, calls // each.per)
-            found = worker.ask("statements", operation=name, calls=few, seed=seed)
+            found = worker.ask("statements", operation=name, calls=few, seed=1)
             if why := found.get("why"):
                 raise StackError(f"{each.name}: {why}")
             means[each.name] = found["statements"] / found["calls"]

@@ -13,15 +13,18 @@ from pathlib import Path
 
 from common.errors import StackError
 
-# Name of a trace → the Zipf exponent of the stream that replaces it.
-TRACES = {"web07": 0.8, "web12": 0.9, "orm-night": 1.0, "orm-busy": 1.1}
-OBJECTS, REQUESTS = 20_000, 100_000
-
-# Synthetic streams, named by their Zipf exponent, as in the literature on eviction.
-ZIPF = {f"zipf-{exponent}": exponent for exponent in (0.9, 1.0, 1.1)}
-ZIPF_OBJECTS, ZIPF_REQUESTS = 100_000, 1_000_000
-
-NAMES = (*TRACES, *ZIPF)
+# Traces of requests in files.
+FILES = ("web07", "web12", "orm-night", "orm-busy")
+# Name of a trace → objects, requests, and Zipf exponent of a synthetic stream. It
+# replaces a file that is absent. The others are as in the literature on eviction.
+SYNTHETIC = {
+    **{
+        name: (20_000, 100_000, exponent)
+        for name, exponent in zip(FILES, (0.8, 0.9, 1.0, 1.1), strict=True)
+    },
+    **{f"zipf-{each}": (100_000, 1_000_000, each) for each in (0.9, 1.0, 1.1)},
+}
+NAMES = tuple(SYNTHETIC)
 
 
 @dataclass(frozen=True)
@@ -80,17 +83,11 @@ def load(name: str, folder: Path, limit: int | None, seed: int) -> Trace:
             then="./scripts/stack bench --help",
         )
     path = folder / f"cache2k-{name}.trace.xz"
-    if name in ZIPF:
-        label, objects, requests, exponent = (
-            name,
-            ZIPF_OBJECTS,
-            ZIPF_REQUESTS,
-            ZIPF[name],
-        )
-    elif path.is_file():
+    if path.is_file():
         return Trace(name, name, read(path, limit))
-    else:
-        objects, requests, exponent = OBJECTS, REQUESTS, TRACES[name]
+    objects, requests, exponent = SYNTHETIC[name]
+    label = name
+    if name in FILES:
         label = f"synthetic Zipf {exponent} ({path.name} is absent)"
     requests = min(limit or requests, requests)
     return Trace(name, label, zipf(objects, requests, exponent, seed))

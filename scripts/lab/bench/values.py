@@ -2,7 +2,6 @@
 
 import pickle
 import random
-import zlib
 from collections.abc import Callable
 
 VALUES = 16  # different values, so that an UPDATE never writes what is there
@@ -83,8 +82,3 @@ KINDS: dict[str, Callable[[int], object]] = {"dict": small_dict, "page": page}
 def pickled(kind: str, number: int = 0) -> bytes:
     """Return a value as the cache pickles it."""
     return pickle.dumps(KINDS[kind](number), pickle.HIGHEST_PROTOCOL)
-
-
-def compressed_size(kind: str, number: int = 0) -> int:
-    """Return the bytes of a pickled value after the fastest compression of zlib."""
-    return len(zlib.compress(pickled(kind, number), 1))

@@ -19,14 +19,9 @@ from typing import IO, Any
 
 from lab.bench import tables
 from lab.bench.disk import on_disk
-from lab.bench.operations import DAY, OPERATIONS
+from lab.bench.operations import OPERATIONS
 from lab.bench.peers import DATABASE_CACHE
-from lab.bench.tables import (
-    CacheElsewhere,
-    CacheTable,
-    ItemTable,
-    Store,
-)
+from lab.bench.tables import CacheElsewhere, CacheTable, ItemTable, Store
 
 
 def set_pragmas(connection: Any, synchronous: str, journal: str) -> None:
@@ -130,9 +125,8 @@ class Bench(Session):
     def prepare(
         self,
         rows: int,
-        max_entries: int,
-        timeout: int | None,
-        seed: int,
+        max_entries: int = 1_000_000,
+        seed: int = 1,
         tables: Sequence[str] = ("cache",),
         values: str = "dict",
         backend: str = DATABASE_CACHE,
@@ -146,13 +140,11 @@ class Bench(Session):
         random.seed(seed)
         self._stores: dict[str, Store] = {}
         if "cache" in tables and location:
-            self._stores["cache"] = CacheElsewhere(
-                backend, location, rows, seed, timeout, values
-            )
+            elsewhere = CacheElsewhere(backend, location, rows, seed, values)
+            self._stores["cache"] = elsewhere
         elif "cache" in tables:
-            limits = max_entries, timeout
             self._stores["cache"] = CacheTable(
-                self._connection, rows, seed, *limits, values, backend
+                self._connection, rows, seed, max_entries, values, backend
             )
         if "orm" in tables:
             self._stores["orm"] = ItemTable(self._connection, rows, seed)
@@ -212,10 +204,12 @@ class Bench(Session):
         wall = time.perf_counter_ns() - began
         return {"calls": calls, "statements": statements, "wall_ns": wall}
 
-    def size(self, rows: int, seed: int, values: str) -> dict[str, int]:
+    def size(self, rows: int, values: str) -> dict[str, int]:
         """Let the cache fill its table; return the table's bytes on disk."""
-        table = CacheTable(self._connection, rows, seed, 2 * rows, DAY, values)
-        table.write_all()
+        table = CacheTable(self._connection, rows, 1, 2 * rows, values)
+        table.create()
+        # None by copy: the cache itself decides about the columns.
+        tables.write_many(table.data, table.data.keys)
         return {"bytes": on_disk(self._connection, table.name)}
 
 

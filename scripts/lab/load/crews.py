@@ -1,10 +1,10 @@
 """Let crews of processes use one database cache each, in turns."""
 
 import tempfile
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,12 +23,18 @@ from lab.figures import (
     times,
     with_spread,
 )
-from lab.load.mix import WINDOW, quantile
+from lab.load.mix import quantile
 from lab.variants import PATCHED, STOCK
 
 KIND, FORMAT = "load", 1
 WORKER = "lab.load.worker"
 KEYS_PER_ENTRY = 5  # of MAX_ENTRIES
+
+KEYS, COUNTS = ("gets", "hits"), ("latency", "errors", "failed")
+SHARES = {"p50": 0.5, "p99": 0.99, "p999": 0.999, "worst": 1}
+# What a crew did in one turn: its calls, gets, hits, entries at the end, calls a second
+# ("rate"), and its COUNTS.
+type Turn = dict[str, Any]
 
 HEADER = (
     *("strategy", "requests/s", "ratio", "p50", "p99", "p99.9", "worst"),
@@ -53,10 +59,12 @@ class Plan:
     warmup: float = 10
     turn: float = 5
     max_entries: int = 10_000
-    keys: int = KEYS_PER_ENTRY * 10_000
-    zipf: float = 1.0
     values: str = "dict"
     seed: int = 1
+
+    @property
+    def keys(self) -> int:
+        return KEYS_PER_ENTRY * self.max_entries
 
     @property
     def turns(self) -> int:
@@ -68,80 +76,7 @@ class Plan:
         return self.duration / self.turns
 
 
-QUICK = Plan(
-    processes=2,
-    duration=6,
-    warmup=2,
-    turn=2,
-    max_entries=1_000,
-    keys=KEYS_PER_ENTRY * 1_000,
-)
-
-
-@dataclass
-class Side:
-    """What one strategy did.
-
-    ``rates`` are the requests per second of each turn, ``entries`` those at its
-    end. ``seconds`` are those of all turns, to the end of the last request of
-    each. ``windows``: second of the side's active time → what happened.
-    """
-
-    strategy: str
-    seconds: float = 0
-    rates: list[float] = field(default_factory=list)
-    entries: list[int] = field(default_factory=list)
-    errors: Counter[str] = field(default_factory=Counter)
-    failed: Counter[str] = field(default_factory=Counter)
-    windows: dict[int, Counter[str]] = field(
-        default_factory=lambda: defaultdict(Counter)
-    )
-    latency: Counter[int] = field(default_factory=Counter)
-
-    def add_turn(
-        self, answers: Sequence[Mapping[str, Any]], seconds: float, entries: int
-    ) -> None:
-        """Add what the processes saw in one turn."""
-        calls = 0
-        for answer in answers:
-            self.errors.update(answer["errors"])
-            self.failed.update(answer["failed"])
-            for second, window in answer["windows"].items():
-                self.windows[int(second)].update(window)
-                calls += window["calls"]
-            self.latency.update(dict(answer["latency"]))
-        self.seconds += seconds
-        self.rates.append(calls / seconds)
-        self.entries.append(entries)
-
-    def to_json(self) -> dict[str, Any]:
-        total = sum(self.windows.values(), Counter[str]())
-        return {
-            "strategy": self.strategy,
-            "calls": total["calls"],
-            "seconds": self.seconds,
-            "throughput": {
-                "median": median(self.rates),
-                "quartiles": spread(self.rates),
-                "turns": self.rates,
-            },
-            "hit_ratio": total["hits"] / total["gets"] if total["gets"] else None,
-            "errors": dict(self.errors),
-            "failed_statements": dict(self.failed),
-            "latency_us": {"all": latencies(self.latency)},
-            "windows": [
-                {"second": second} | {name: window[name] for name in WINDOW}
-                for second, window in sorted(self.windows.items())
-            ],
-            "entries": self.entries,
-        }
-
-
-def latencies(counts: Counter[int]) -> dict[str, float]:
-    """Return quantiles in µs, and the number of times."""
-    shares = {"p50": 0.5, "p99": 0.99, "p999": 0.999, "worst": 1}
-    found = {name: quantile(counts, share) / 1_000 for name, share in shares.items()}
-    return {**found, "calls": counts.total()}
+QUICK = Plan(processes=2, duration=6, warmup=2, turn=2, max_entries=1_000)
 
 
 def load(
@@ -172,9 +107,8 @@ def load(
             fill(crews, plan)
         for strategy, workers in crews.items():
             with step(f"warming up, {strategy}"):
-                together(workers, "run", seconds=plan.warmup, offset=0)
-        sides = take_turns(crews, plan)
-    return data | compared(sides)
+                together(workers, "run", seconds=plan.warmup)
+        return data | compared(take_turns(crews, plan))
 
 
 def fill(crews: Mapping[str, Sequence[Worker]], plan: Plan) -> None:
@@ -189,7 +123,6 @@ def fill(crews: Mapping[str, Sequence[Worker]], plan: Plan) -> None:
                     options=options_of(strategy, plan.max_entries),
                     path=[str(Path.cwd())],
                     keys=plan.keys,
-                    zipf=plan.zipf,
                     values=plan.values,
                     seed=plan.seed,
                 )
@@ -198,30 +131,63 @@ def fill(crews: Mapping[str, Sequence[Worker]], plan: Plan) -> None:
                 worker.receive()
 
 
-def take_turns(crews: Mapping[str, Sequence[Worker]], plan: Plan) -> list[Side]:
+def take_turns(
+    crews: Mapping[str, Sequence[Worker]], plan: Plan
+) -> dict[str, list[Turn]]:
     """Have the crews use their caches, one after the other in each round."""
-    sides = {strategy: Side(strategy) for strategy in crews}
-    for turn in range(plan.turns):
-        for strategy in rotated(crews, turn):
-            offset = turn * plan.seconds
-            answers, seconds = together(
-                crews[strategy], "run", seconds=plan.seconds, offset=offset
-            )
-            entries = crews[strategy][0].ask("entries")["entries"]
-            sides[strategy].add_turn(answers, seconds, entries)
-        rates = ", ".join(f"{s} {side.rates[-1]:,.0f}/s" for s, side in sides.items())
-        say(f"turn {turn + 1} of {plan.turns}: {rates}")
-    return list(sides.values())
+    turns: dict[str, list[Turn]] = {strategy: [] for strategy in crews}
+    for number in range(plan.turns):
+        for strategy in rotated(crews, number):
+            workers = crews[strategy]
+            answers, seconds = together(workers, "run", seconds=plan.seconds)
+            turns[strategy].append(turn(answers, seconds, **workers[0].ask("entries")))
+        rates = ", ".join(f"{s} {made[-1]['rate']:,.0f}/s" for s, made in turns.items())
+        say(f"turn {number + 1} of {plan.turns}: {rates}")
+    return turns
 
 
-def compared(sides: Sequence[Side]) -> dict[str, Any]:
-    """Return the results, and each throughput / the base's: stock's, or the first."""
-    base = next((each for each in sides if each.strategy == STOCK), sides[0])
+def turn(answers: Sequence[Mapping[str, Any]], seconds: float, entries: int) -> Turn:
+    """Add up what the processes saw in one turn."""
+    sums = {name: sum(each[name] for each in answers) for name in ("calls", *KEYS)}
+    counts = {name: added(each[name] for each in answers) for name in COUNTS}
+    return {**sums, **counts, "rate": sums["calls"] / seconds, "entries": entries}
+
+
+def added(counts: Iterable[Any]) -> Counter[Any]:
+    total = Counter[Any]()
+    for each in counts:
+        total.update(dict(each))
+    return total
+
+
+def result(strategy: str, turns: Sequence[Turn]) -> dict[str, Any]:
+    """Return what one side did in all of its turns, as in the JSON file."""
+    rates = [each["rate"] for each in turns]
+    gets, hits = (sum(each[name] for each in turns) for name in KEYS)
+    latency, errors, failed = (added(each[n] for each in turns) for n in COUNTS)
     return {
-        "results": [each.to_json() for each in sides],
-        "base": base.strategy,
-        "ratios": {each.strategy: ratio(each.rates, base.rates) for each in sides},
+        "strategy": strategy,
+        "calls": sum(each["calls"] for each in turns),
+        "throughput": {
+            "median": median(rates),
+            "quartiles": spread(rates),
+            "turns": rates,
+        },
+        "hit_ratio": hits / gets if gets else None,
+        "errors": dict(errors),
+        "failed_statements": dict(failed),
+        "latency_us": {"all": {n: quantile(latency, q) for n, q in SHARES.items()}},
+        "entries": [each["entries"] for each in turns],
     }
+
+
+def compared(turns: Mapping[str, Sequence[Turn]]) -> dict[str, Any]:
+    """Return the results, and each throughput / the base's: stock's, or the first."""
+    results = [result(strategy, made) for strategy, made in turns.items()]
+    rates = {each["strategy"]: each["throughput"]["turns"] for each in results}
+    base = STOCK if STOCK in rates else next(iter(rates))
+    ratios = {strategy: ratio(each, rates[base]) for strategy, each in rates.items()}
+    return {"results": results, "ratios": ratios}
 
 
 def show(data: Mapping[str, Any]) -> str:
@@ -239,7 +205,7 @@ def show(data: Mapping[str, Any]) -> str:
     parts = [
         f"{data['database']['name']} {data['database']['version']},"
         f" {plan.processes} processes,"
-        f" MAX_ENTRIES {plan.max_entries:,}, {plan.keys:,} keys by Zipf {plan.zipf:g},"
+        f" MAX_ENTRIES {plan.max_entries:,}, {plan.keys:,} keys by Zipf's law,"
         f" values of {len(pickled(plan.values)):,} bytes pickled,"
         f" {plan.turns} turns of {plan.seconds:g} s",
         aligned(HEADER, [cells(each, data["ratios"]) for each in sides]),

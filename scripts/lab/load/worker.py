@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import batched
+from itertools import batched, islice
 from typing import Any
 
 from lab.bench.replay_worker import database_cache
@@ -14,10 +14,12 @@ from lab.bench.tables import WRITE_BATCH, CacheTable, entries, settle
 from lab.bench.traces import cumulated
 from lab.bench.values import KINDS, VALUES
 from lab.bench.worker import Session, main, wait_until
-from lab.load.mix import SECOND, WINDOW, Visitor, endless, key_names, named
+from lab.calls import start_of
+from lab.load.mix import Visitor, endless, key_names
 
 # So many draws for each entry are enough to fill a cache.
 DRAWS = 50
+ZIPF = 1.0  # exponent of the popularity
 
 
 @contextmanager
@@ -29,7 +31,7 @@ def failing(connection: Any) -> Iterator[Counter[str]]:
         try:
             return run(*arguments)
         except Exception as error:
-            failed[named(error)] += 1
+            failed[f"{type(error).__name__}: {start_of(error)}"] += 1
             raise
 
     with connection.execute_wrapper(execute):
@@ -38,12 +40,7 @@ def failing(connection: Any) -> Iterator[Counter[str]]:
 
 def first_requests(keys: Iterator[str], count: int) -> list[str]:
     """Return the first different keys: ``count``, or those within DRAWS for each."""
-    found: dict[str, None] = {}
-    for key, _ in zip(keys, range(DRAWS * count), strict=False):
-        found[key] = None
-        if len(found) == count:
-            break
-    return list(found)
+    return [*dict.fromkeys(islice(keys, DRAWS * count))][:count]
 
 
 class Load(Session):
@@ -58,7 +55,6 @@ class Load(Session):
         options: dict[str, object],
         path: Sequence[str],
         keys: int,
-        zipf: float,
         values: str,
         seed: int,
     ) -> dict[str, object]:
@@ -68,7 +64,7 @@ class Load(Session):
         modules of strategies.
         """
         sys.path += path
-        names, weights = key_names(keys, seed), cumulated(keys, zipf)
+        names, weights = key_names(keys, seed), cumulated(keys, ZIPF)
         ready = [KINDS[values](each) for each in range(VALUES)]
         cache = database_cache(options, make=fill is not None)
         if fill is not None:
@@ -83,25 +79,12 @@ class Load(Session):
         self._visitor = Visitor(cache, chance, names, weights, ready)
         return {}
 
-    def run(
-        self, at: float, number: int, seconds: float, offset: float
-    ) -> dict[str, object]:
-        """Make calls for so many seconds; the side was active for ``offset`` before."""
-        visitor = self._visitor
+    def run(self, at: float, number: int, seconds: float) -> dict[str, Any]:
+        """Make calls for so many seconds."""
         wait_until(at)
-        until = time.perf_counter_ns() + round(seconds * SECOND)
         with failing(self._connection) as failed:
-            visitor.visit(until, round(offset * SECOND))
-        return {
-            "ended": time.monotonic(),
-            "failed": failed,
-            "errors": visitor.errors,
-            "windows": {
-                second: {name: window[name] for name in WINDOW}
-                for second, window in visitor.windows.items()
-            },
-            "latency": list(visitor.latency.items()),
-        }
+            seen = self._visitor.visit(time.perf_counter() + seconds)
+        return seen | {"ended": time.monotonic(), "failed": failed}
 
     def entries(self) -> dict[str, int]:
         return {"entries": entries(self._connection, CacheTable.name)}
