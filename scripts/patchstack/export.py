@@ -108,12 +108,15 @@ def refuse_if_moved(project: Project, git: Git, fresh: Mapping[str, str]) -> Non
     A file may be as apply or export saw it last, or, after an interrupted export,
     as it would be written now, with the digest in ``fresh``.
     """
-    now, seen = src.digests(project, series.found(project)), src.seen(git) or {}
+    files = {path.name: path for path in sorted(project.patches.glob("*.patch"))}
+    now, seen = src.digests(project, files), src.seen(git) or {}
+    slugs = {name: series.slug_of(name) for name in now}
     moved = [
-        name
-        for name in sorted(now.keys() | seen.keys())
-        if now.get(name) not in (seen.get(name), fresh.get(name, ""))
+        slugs[name]
+        for name, digest in now.items()
+        if digest not in (seen.get(slugs[name]), fresh.get(slugs[name]))
     ]
+    moved += sorted((seen.keys() & fresh.keys()) - {*slugs.values()})
     if moved:
         raise StackError(
             f"patches/ is not what {project.shown(project.src)} was made from; export"
