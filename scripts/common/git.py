@@ -36,12 +36,14 @@ SETTINGS = {
 
 # What an unfinished command leaves in a git folder, and how to end it.
 UNFINISHED = {
-    "rebase-apply": "git am --continue (or --abort)",
+    "rebase-apply/applying": "git am --continue (or --abort)",
+    "rebase-apply": "git rebase --continue (or --abort)",
     "rebase-merge": "git rebase --continue (or --abort)",
     "MERGE_HEAD": "git merge --continue (or --abort)",
     "CHERRY_PICK_HEAD": "git cherry-pick --continue (or --abort)",
     "REVERT_HEAD": "git revert --continue (or --abort)",
     "BISECT_LOG": "git bisect reset",
+    "sequencer": "git cherry-pick --continue (or --abort)",  # Between two commits.
 }
 
 
@@ -144,7 +146,9 @@ class Git:
         self, *args: str, stdin: bytes = b"", env: dict[str, str] | None = None
     ) -> str:
         """Return the standard output as text, without the final newlines."""
-        return self.run(*args, stdin=stdin, env=env).decode().rstrip("\n")
+        done = self.run(*args, stdin=stdin, env=env)
+        # A path may be any bytes.
+        return done.decode(errors="surrogateescape").rstrip("\n")
 
     def ok(self, *args: str) -> bool:
         """Tell whether the command succeeds."""
