@@ -179,13 +179,14 @@ def export(project: Project, *, dry_run: bool = False) -> list[str]:
             (folder / "README.md").write_text(text)
             (folder / "series.lock").write_bytes(fresh["series.lock"])
             tip = made[-1].id if made else base
+            # First, as it fails where src cannot be written.
+            git.run("fetch", "--quiet", str(project.base), tip)
             with undisturbed():
                 for name in (*files, "README.md"):
                     (folder / name).replace(project.patches / name)
                 for name in stale:
                     (project.patches / name).unlink()
                 (folder / "series.lock").replace(project.patches / "series.lock")
-                git.run("fetch", "--quiet", str(project.base), tip)
                 # The same trees: no file of src changes.
                 git.run("update-ref", "-m", "stack export", "HEAD", tip)
                 src.settle(git, tip, dict(zip(listed, made, strict=True)), digests)

@@ -4,20 +4,23 @@ import itertools
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from common.errors import OK, WAITING, StackError
+from common.errors import OK, USAGE, WAITING, StackError
 from common.git import Git
 from common.project import Project
 from patchstack import build, mail
+from suite.run import unprivileged
 from tests.conftest import (
     commit,
     contents,
     copy_series,
     git,
     shell,
+    stack,
     table,
     told,
     verb,
@@ -217,6 +220,29 @@ def test_an_interrupted_reorder_recovers(
     assert len(list(project.patches.glob("*.patch"))) == 4
     verb(export, project)
     assert verb(verify, project, "--no-lint") == OK
+
+
+@pytest.mark.parametrize("folder", ["patches", "django-upstream/src/.git"])
+def test_what_cannot_be_written_leaves_the_patches(
+    project: Project, folder: str
+) -> None:
+    git(project.src, "commit", "-q", "--amend", "-m", "Said otherwise.")
+    before = contents(project)
+    shell(f"chmod -R a-w {project.root / folder}")
+    try:
+        done = subprocess.run(
+            [*unprivileged(), *stack(project, "export")],
+            cwd=Path(__file__).parents[1],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        shell(f"chmod -R u+w {project.root / folder}")
+    assert done.returncode == USAGE
+    assert "Traceback" not in done.stderr
+    assert contents(project) == before
+    assert verb(export, project) == OK
 
 
 def test_a_patch_that_is_there_twice_is_refused(project: Project) -> None:
