@@ -133,7 +133,7 @@ def apply_into(
 
     ``only`` is what was asked for, to print it in the next command.
     """
-    git = Git(clone.absolute(), dry_run=dry_run)
+    git = Git(clone.absolute(), dry_run=dry_run, clone=True)
     again = ["./scripts/stack", "apply", "--into", str(git.folder)]
     again += ["--only", *only] if only else []
     version = check_clone(project, git)

@@ -237,6 +237,34 @@ def test_apply_into_a_clone_and_undo(
     assert state_of(clone) == before
 
 
+@pytest.mark.parametrize("setting", ["autocrlf=true", "fileMode=false"])
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_apply_into_a_clone_with_files_of_its_own_kind(
+    project: Project,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    everywhere: bool,
+) -> None:
+    clone = clone_of(project, tmp_path)
+    file = clone / "django" / "cache.py"
+    where = ("--file", str(tmp_path / "config")) if everywhere else ()
+    if everywhere:
+        git(clone, "config", "--unset", "core.fileMode")
+    git(clone, "config", *where, *f"core.{setting}".split("="))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    git_module.user_config.cache_clear()
+    for path in git(clone, "ls-files").splitlines():
+        (clone / path).unlink()
+    git(clone, "checkout", "-q", ".")
+    if "Mode" in setting:
+        file.chmod(0o755)
+    assert verb(apply, project, "--into", str(clone)) == OK
+    assert (b"line two\r\n" in file.read_bytes()) == ("crlf" in setting)
+    assert git(clone, "rev-parse", "HEAD") == git(project.src, "rev-parse", "HEAD")
+    git_module.user_config.cache_clear()
+
+
 def test_apply_into_a_shallow_clone(project: Project, tmp_path: Path) -> None:
     moved = moved_clone(project, tmp_path, ("line 5\n", "line V\n"))
     clone = tmp_path / "shallow"
