@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import importlib.util
+import io
 import os
 import signal
 import sys
@@ -84,6 +85,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run one verb; turn every error that a user can cause into one line."""
     # Servers and folders are removed in "finally" blocks: make SIGTERM reach them.
     signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # Any path can be printed.
+            stream.reconfigure(errors="backslashreplace")
     try:
         return run(sys.argv[1:] if argv is None else argv)
     except StackError as error:

@@ -34,14 +34,19 @@ SETTINGS = {
     "submodule.recurse": "false",
 }
 
+# How the files of somebody's own clone lie in its work tree is for its user to say.
+OF_A_CLONE = ("core.autocrlf", "core.fileMode", "core.symlinks")
+
 # What an unfinished command leaves in a git folder, and how to end it.
 UNFINISHED = {
-    "rebase-apply": "git am --continue (or --abort)",
+    "rebase-apply/applying": "git am --continue (or --abort)",
+    "rebase-apply": "git rebase --continue (or --abort)",
     "rebase-merge": "git rebase --continue (or --abort)",
     "MERGE_HEAD": "git merge --continue (or --abort)",
     "CHERRY_PICK_HEAD": "git cherry-pick --continue (or --abort)",
     "REVERT_HEAD": "git revert --continue (or --abort)",
     "BISECT_LOG": "git bisect reset",
+    "sequencer": "git cherry-pick --continue (or --abort)",  # Between two commits.
 }
 
 
@@ -56,29 +61,31 @@ class GitError(Exception):
 
 @functools.cache
 def user_config() -> str:
-    """Return a file with the only setting of the user that git is to obey.
+    """Return a file with the only settings of the user that git is to obey.
 
     Git takes safe.directory, the folders of other users that it may open, from
     files alone: not from the command line before 2.38, and never for a child.
     """
-    trusted = [
-        name
+    found = [
+        (key, value)
+        for key in ("safe.directory", *OF_A_CLONE)
         for scope in ("--system", "--global")
-        for name in subprocess.run(
-            ["git", "config", scope, "--includes", "-z", "--get-all", "safe.directory"],
+        for value in subprocess.run(
+            ["git", "config", scope, "--includes", "-z", "--get-all", key],
             capture_output=True,
             text=True,
             check=False,
         ).stdout.split("\0")[:-1]
     ]
-    if not trusted:
+    if not found:
         return os.devnull
     handle, path = tempfile.mkstemp(prefix="stack-git-")
     atexit.register(Path(path).unlink, missing_ok=True)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write("[safe]\n")
-        for name in trusted:  # JSON's quotes and escapes are git's as well.
-            file.write(f"\tdirectory = {json.dumps(name, ensure_ascii=False)}\n")
+        for key, value in found:  # JSON's quotes and escapes are git's as well.
+            section, name = key.split(".")
+            text = json.dumps(value, ensure_ascii=False)
+            file.write(f"[{section}]\n\t{name} = {text}\n")
     return path
 
 
@@ -104,13 +111,27 @@ def environment() -> dict[str, str]:
 
 
 class Git:
-    """Git in one folder. With ``dry_run``, ``change`` prints and does not run."""
+    """Git in one folder. With ``dry_run``, ``change`` prints and does not run.
+
+    ``clone`` says that the folder is somebody's own.
+    """
 
     def __init__(
-        self, folder: Path, *, bare: bool = False, dry_run: bool = False
+        self,
+        folder: Path,
+        *,
+        bare: bool = False,
+        dry_run: bool = False,
+        clone: bool = False,
     ) -> None:
         self.folder = folder
         self.dry_run = dry_run
+        self._settings = [
+            part
+            for key, value in SETTINGS.items()
+            if not (clone and key in OF_A_CLONE)
+            for part in ("-c", f"{key}={value}")
+        ]
         self._where = ["--git-dir" if bare else "-C", str(folder)]
         self.typed = shlex.join(["git", *self._where])
 
@@ -118,9 +139,8 @@ class Git:
         self, *args: str, stdin: bytes = b"", env: dict[str, str] | None = None
     ) -> bytes:
         """Run git and return its standard output. Raise GitError if it fails."""
-        settings = [part for k, v in SETTINGS.items() for part in ("-c", f"{k}={v}")]
         done = subprocess.run(
-            ["git", *self._where, *settings, *args],
+            ["git", *self._where, *self._settings, *args],
             input=stdin,
             env=environment() | (env or {}),
             capture_output=True,
@@ -144,7 +164,9 @@ class Git:
         self, *args: str, stdin: bytes = b"", env: dict[str, str] | None = None
     ) -> str:
         """Return the standard output as text, without the final newlines."""
-        return self.run(*args, stdin=stdin, env=env).decode().rstrip("\n")
+        done = self.run(*args, stdin=stdin, env=env)
+        # A path may be any bytes.
+        return done.decode(errors="surrogateescape").rstrip("\n")
 
     def ok(self, *args: str) -> bool:
         """Tell whether the command succeeds."""

@@ -29,6 +29,9 @@ def at_hand(project: Project, patches: Sequence[series.Patch]) -> dict[str, Path
     if (project.patches / "series.lock").exists():
         locked = {entry.slug for entry in series.load_lock(project).patches}
     problems = [f"{slug} has no file" for slug in sorted(listed & locked - set(files))]
+    # As after a merge that renumbered: which one is meant, only the user knows.
+    twice = {*project.patches.glob("*.patch")} - {*files.values()}
+    problems += [f"{path.name} is there twice" for path in sorted(twice)]
     strangers = sorted(set(files) - listed)
     problems += [f"{files[slug].name} is not in series.toml" for slug in strangers]
     if problems:
@@ -130,14 +133,14 @@ def apply_into(
 
     ``only`` is what was asked for, to print it in the next command.
     """
-    git = Git(clone.absolute(), dry_run=dry_run)
+    git = Git(clone.absolute(), dry_run=dry_run, clone=True)
     again = ["./scripts/stack", "apply", "--into", str(git.folder)]
     again += ["--only", *only] if only else []
     version = check_clone(project, git)
     check_branch(git, branch, again)
     files = list(at_hand(project, patches).values())
-    head, on = (git.out("rev-parse", *w, "HEAD") for w in ([], ["--abbrev-ref"]))
-    back = f"--detach {head}" if on == "HEAD" else shlex.quote(on)
+    head, on = git.out("rev-parse", "HEAD"), git.out("branch", "--show-current")
+    back = shlex.quote(on) if on else f"--detach {head}"
     new = shlex.quote(branch)
     undo = f"{git.typed} switch {back} && {git.typed} branch -D {new}"
     flags = (*build.AM, "--3way") if three_way else build.STRICT
@@ -180,7 +183,7 @@ def check_clone(project: Project, git: Git) -> str:
     Raise StackError unless the series can be applied there.
     """
     init = git.folder / "django" / "__init__.py"
-    match = VERSION.search(init.read_text("utf-8") if init.exists() else "")
+    match = VERSION.search(init.read_text("utf-8", "replace") if init.exists() else "")
     if (
         match is None
         or not git.ok("rev-parse", "--verify", "HEAD^{commit}")
@@ -216,14 +219,19 @@ def check_branch(git: Git, branch: str, again: Sequence[str]) -> None:
         raise StackError(f"{branch} is no name for a branch", then)
     if not git.ok("rev-parse", "--quiet", "--verify", f"refs/heads/{branch}"):
         return
+    here = git.out("branch", "--show-current") == branch
+    elsewhere = not here and git.out(
+        "for-each-ref", "--format=%(worktreepath)", f"refs/heads/{branch}"
+    )
     others = (f"--exclude={branch}", "--branches", "--tags", "--remotes")
     log = git.out("log", "--format=%H %ce", f"refs/heads/{branch}", "--not", *others)
     unique = [line.split(" ", 1) for line in log.splitlines()]
-    if not unique or any(committer != IDENTITY[1] for _, committer in unique):
+    if elsewhere or not unique or any(who != IDENTITY[1] for _, who in unique):
         then = shlex.join([*again, "--branch", f"{branch}-2"])
-        raise StackError(f"{git.folder} has a branch {branch} with other work", then)
+        where = f"in use in {elsewhere}" if elsewhere else "with other work"
+        raise StackError(f"{git.folder} has a branch {branch} {where}", then)
     then = f"{git.typed} branch -D {shlex.quote(branch)}"
-    if git.out("rev-parse", "--abbrev-ref", "HEAD") == branch:
+    if here:
         then = f"{git.typed} switch --detach {unique[-1][0]}~1 && {then}"
     raise StackError(
         f"{git.folder} has the branch {branch} from an earlier apply", then

@@ -108,12 +108,15 @@ def refuse_if_moved(project: Project, git: Git, fresh: Mapping[str, str]) -> Non
     A file may be as apply or export saw it last, or, after an interrupted export,
     as it would be written now, with the digest in ``fresh``.
     """
-    now, seen = src.digests(project, series.found(project)), src.seen(git) or {}
+    files = {path.name: path for path in sorted(project.patches.glob("*.patch"))}
+    now, seen = src.digests(project, files), src.seen(git) or {}
+    slugs = {name: series.slug_of(name) for name in now}
     moved = [
-        name
-        for name in sorted(now.keys() | seen.keys())
-        if now.get(name) not in (seen.get(name), fresh.get(name, ""))
+        slugs[name]
+        for name, digest in now.items()
+        if digest not in (seen.get(slugs[name]), fresh.get(slugs[name]))
     ]
+    moved += sorted((seen.keys() & fresh.keys()) - {*slugs.values()})
     if moved:
         raise StackError(
             f"patches/ is not what {project.shown(project.src)} was made from; export"
@@ -176,13 +179,14 @@ def export(project: Project, *, dry_run: bool = False) -> list[str]:
             (folder / "README.md").write_text(text)
             (folder / "series.lock").write_bytes(fresh["series.lock"])
             tip = made[-1].id if made else base
+            # First, as it fails where src cannot be written.
+            git.run("fetch", "--quiet", str(project.base), tip)
             with undisturbed():
                 for name in (*files, "README.md"):
                     (folder / name).replace(project.patches / name)
                 for name in stale:
                     (project.patches / name).unlink()
                 (folder / "series.lock").replace(project.patches / "series.lock")
-                git.run("fetch", "--quiet", str(project.base), tip)
                 # The same trees: no file of src changes.
                 git.run("update-ref", "-m", "stack export", "HEAD", tip)
                 src.settle(git, tip, dict(zip(listed, made, strict=True)), digests)

@@ -158,7 +158,10 @@ def load(project: Project) -> tuple[Patch, ...]:
     path = project.patches / "series.toml"
     shown = project.shown(path)
     patches: list[Patch] = []
-    for number, table in enumerate(load_toml(path, project).get("patch", []), 1):
+    tables = load_toml(path, project).get("patch", [])
+    if not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
+        raise StackError(f"{shown}: a patch begins with [[patch]]", f"edit {shown}")
+    for number, table in enumerate(tables, 1):
         try:
             patches.append(_patch(number, table, [patch.slug for patch in patches]))
         except (ValueError, TypeError) as error:
@@ -221,7 +224,12 @@ def files(project: Project, patches: Sequence[Patch]) -> tuple[Path, ...]:
 def found(project: Project) -> dict[str, Path]:
     """Return the patch files that exist, by slug, whatever their numbers."""
     paths = sorted(project.patches.glob("*.patch"))
-    return {path.stem.split("-", 1)[-1]: path for path in paths}
+    return {slug_of(path.name): path for path in paths}
+
+
+def slug_of(name: str) -> str:
+    """Return the slug in the name of a patch file; another name as it is."""
+    return name.split("-", 1)[-1].removesuffix(".patch")
 
 
 def load_lock(project: Project) -> Lock:

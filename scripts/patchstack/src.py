@@ -27,6 +27,9 @@ NOTES = "refs/notes/stack"
 CONFIG = {
     "notes.rewriteRef": NOTES,
     "notes.displayRef": NOTES,
+    "notes.rewriteMode": "concatenate",
+    "notes.rewrite.amend": "true",
+    "notes.rewrite.rebase": "true",
     "core.autocrlf": "false",
     # An editor's session ends with git's own comment lines removed. A line of a
     # message may well begin with "#123", so git's begin with something else.
@@ -127,23 +130,26 @@ def switch(git: Git, how: str, branch: str, tip: str) -> None:
 
     ``how`` is -b for a new branch, -B for one that may exist.
     """
-    was, on = (git.out("rev-parse", *w, "HEAD") for w in ([], ["--abbrev-ref"]))
+    was, on = git.out("rev-parse", "HEAD"), git.out("branch", "--show-current")
+    back = ("checkout", "--quiet", "--force", *(("-B", on) if on else ()), was)
+    # An ignored file is the user's, too.
+    command = ("checkout", "--quiet", how, branch, "--no-overwrite-ignore", tip)
     try:
-        git.change("checkout", "--quiet", how, branch, tip)
-    except GitError as error:  # Git has changed nothing.
-        names = ", ".join(re.findall(r"^\t(.+)$", error.stderr, re.MULTILINE))
+        git.change(*command)
+    except GitError as error:
+        names = re.findall(r"^\t(.+)$", error.stderr, re.MULTILINE)
         if not names:
+            git.ok(*back)  # The files may be those of the branch that is not.
             raise
         raise StackError(
-            f"{git.folder} has untracked files in the way: {names}",
-            f"{git.typed} stash --include-untracked",
+            f"{git.folder} has untracked files in the way: {few(names)}",
+            f"{git.typed} stash push --all -- {shlex.join(names)}",
             WAITING,
         ) from error
     # Git goes on without a file that it cannot write, and reports success. On the
     # way back it reports failure: the file is as it was, but could not be touched.
     if not git.dry_run and (unwritten := git.dirty(untracked=False)):
-        back = ("--detach", was) if on == "HEAD" else ("-B", on, was)
-        git.ok("checkout", "--quiet", "--force", *back)
+        git.ok(*back)
         if how == "-b":
             git.run("branch", "-D", branch)
         raise StackError(

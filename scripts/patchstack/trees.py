@@ -24,11 +24,11 @@ def materialise(project: Project, tree: str) -> Path:
     folders that were used last stay, and those that a running process has in use.
     """
     folder = project.trees / tree[:16]
+    fresh = project.trees / ".new"
     with exclusive(project.lock):
+        shutil.rmtree(fresh, ignore_errors=True)
         if not folder.exists():
             data = Git(project.base, bare=True).run("archive", "--format=tar", tree)
-            fresh = project.trees / ".new"
-            shutil.rmtree(fresh, ignore_errors=True)
             with tarfile.open(fileobj=io.BytesIO(data)) as tar:
                 tar.extractall(fresh, filter="data")
             fresh.rename(folder)

@@ -10,6 +10,7 @@ import pytest
 
 from common import git as git_module
 from common.errors import OK, WAITING, StackError
+from common.git import GitError
 from common.project import Project
 from patchstack import series, src
 from suite.run import unprivileged
@@ -226,6 +227,7 @@ def test_apply_into_a_clone_and_undo(
     project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clone = clone_of(project, tmp_path)
+    git(clone, "tag", "main")  # The branch is meant.
     before = state_of(clone)
     assert verb(apply, project, "--into", str(clone)) == OK
     tree = git(clone, "rev-parse", "django-patch-stack^{tree}")
@@ -233,6 +235,34 @@ def test_apply_into_a_clone_and_undo(
     lines = capsys.readouterr().out.splitlines()
     shell(next(x for x in lines if x.startswith("to undo: ")).partition(": ")[2])
     assert state_of(clone) == before
+
+
+@pytest.mark.parametrize("setting", ["autocrlf=true", "fileMode=false"])
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_apply_into_a_clone_with_files_of_its_own_kind(
+    project: Project,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: str,
+    everywhere: bool,
+) -> None:
+    clone = clone_of(project, tmp_path)
+    file = clone / "django" / "cache.py"
+    where = ("--file", str(tmp_path / "config")) if everywhere else ()
+    if everywhere:
+        git(clone, "config", "--unset", "core.fileMode")
+    git(clone, "config", *where, *f"core.{setting}".split("="))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    git_module.user_config.cache_clear()
+    for path in git(clone, "ls-files").splitlines():
+        (clone / path).unlink()
+    git(clone, "checkout", "-q", ".")
+    if "Mode" in setting:
+        file.chmod(0o755)
+    assert verb(apply, project, "--into", str(clone)) == OK
+    assert (b"line two\r\n" in file.read_bytes()) == ("crlf" in setting)
+    assert git(clone, "rev-parse", "HEAD") == git(project.src, "rev-parse", "HEAD")
+    git_module.user_config.cache_clear()
 
 
 def test_apply_into_a_shallow_clone(project: Project, tmp_path: Path) -> None:
@@ -324,6 +354,61 @@ def test_apply_into_refuses_what_it_must(project: Project, tmp_path: Path) -> No
         verb(apply, project, "--into", str(clone))
 
 
+@pytest.mark.parametrize("into", [True, False])
+def test_a_branch_that_git_cannot_make_leaves_nothing(
+    project: Project, tmp_path: Path, into: bool
+) -> None:
+    at = clone_of(project, tmp_path) if into else project.src
+    git(at, "switch", "-q", "--detach")
+    if not into:
+        git(at, "branch", "-D", "stack")
+    git(at, "branch", "django-patch-stack/x" if into else "stack/x")
+    before = state_of(at)
+    words = ("--into", str(at)) if into else ("--only", "first")
+    with pytest.raises(GitError, match=r"cannot lock ref"):
+        verb(apply, project, *words)
+    assert state_of(at) == before
+
+
+def test_a_branch_in_another_work_tree_stays(project: Project, tmp_path: Path) -> None:
+    clone = clone_of(project, tmp_path)
+    verb(apply, project, "--into", str(clone))
+    git(clone, "switch", "-q", "main")
+    git(clone, "worktree", "add", "-q", str(tmp_path / "more"), "django-patch-stack")
+    with pytest.raises(StackError, match=r"in use in") as caught:
+        verb(apply, project, "--into", str(clone))
+    assert verb(apply, project, *shlex.split(told(caught.value))[2:]) == OK
+
+
+@pytest.mark.parametrize(
+    "command", ["cherry-pick main~2..main", "rebase --apply main", "am 1.patch"]
+)
+def test_the_end_of_an_unfinished_command(
+    project: Project, tmp_path: Path, command: str
+) -> None:
+    changes = (("line 5\n", "line V\n"), ("line 5\n", "line five\n"))
+    clone = moved_clone(project, tmp_path, changes[0])
+    git(clone, "commit", "-q", "--allow-empty", "-m", "Moved again.")
+    git(clone, "format-patch", "-1", "-o", str(clone), "main~1", "--numbered-files")
+    (clone / "1").rename(clone / "1.patch")
+    git(clone, "switch", "-q", "-c", "mine", "main~2")
+    file = clone / "django" / "cache.py"
+    file.write_text(file.read_text().replace(*changes[1]))
+    git(clone, "commit", "-q", "-a", "-m", "Mine.")
+    head = git(clone, "rev-parse", "mine")
+    assert shell(f"cd {clone} && git {command}", check=False).returncode
+    if command.startswith("cherry-pick"):  # As a user may: one commit is left.
+        git(clone, "commit", "-q", "-a", "-m", "Solved.")
+    with pytest.raises(StackError, match=r"in the middle of another") as caught:
+        verb(apply, project, "--into", str(clone))
+    ending = told(caught.value).partition(": ")[2].partition(" --continue")[0]
+    shell(f"cd {clone} && {ending} --abort")
+    assert git(clone, "symbolic-ref", "--short", "HEAD") == "mine"
+    assert git(clone, "status", "--porcelain", "-uno") == ""
+    if not command.startswith("cherry-pick"):
+        assert git(clone, "rev-parse", "mine") == head
+
+
 def test_a_branch_from_an_earlier_apply_may_be_removed(
     project: Project, tmp_path: Path
 ) -> None:
@@ -357,14 +442,17 @@ def test_a_branch_with_other_commits_stays(
     assert git(clone, "symbolic-ref", "--short", "HEAD") == "django-patch-stack-2"
 
 
+@pytest.mark.parametrize("ignored", ["", "docs/new.txt\n"])
 def test_untracked_files_in_the_way_leave_no_branch(
-    project: Project, tmp_path: Path
+    project: Project, tmp_path: Path, ignored: str
 ) -> None:
     (project.src / "docs" / "new.txt").write_text("New.\n")
     git(project.src, "add", "docs/new.txt")
     git(project.src, "commit", "-q", "--amend", "--no-edit")
     verb(export, project)
     clone = clone_of(project, tmp_path)
+    (clone / ".git" / "info").mkdir(exist_ok=True)
+    (clone / ".git" / "info" / "exclude").write_text(ignored)
     (clone / "docs" / "new.txt").write_text("mine\n")
     before = state_of(clone)
     with pytest.raises(StackError, match=r"in the way: docs/new.txt") as caught:

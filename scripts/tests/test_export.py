@@ -4,20 +4,23 @@ import itertools
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from common.errors import OK, WAITING, StackError
+from common.errors import OK, USAGE, WAITING, StackError
 from common.git import Git
 from common.project import Project
 from patchstack import build, mail
+from suite.run import unprivileged
 from tests.conftest import (
     commit,
     contents,
     copy_series,
     git,
     shell,
+    stack,
     table,
     told,
     verb,
@@ -197,6 +200,73 @@ def test_an_editor_leaves_no_line_of_git(
     verb(export, project)
     parsed = mail.parse((project.patches / "0002-second.patch").read_bytes())
     assert parsed.message == message
+
+
+def test_an_interrupted_reorder_recovers(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second, first = git(project.src, "rev-parse", "stack", "stack~1").split()
+    git(project.src, "reset", "-q", "--hard", "refs/stack/base")
+    git(project.src, "cherry-pick", second, first)
+    (project.patches / "series.toml").write_text(table("second") + table("first"))
+
+    def stop(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", stop)
+        with pytest.raises(KeyboardInterrupt):
+            verb(export, project)
+    assert len(list(project.patches.glob("*.patch"))) == 4
+    verb(export, project)
+    assert verb(verify, project, "--no-lint") == OK
+
+
+@pytest.mark.parametrize("folder", ["patches", "django-upstream/src/.git"])
+def test_what_cannot_be_written_leaves_the_patches(
+    project: Project, folder: str
+) -> None:
+    git(project.src, "commit", "-q", "--amend", "-m", "Said otherwise.")
+    before = contents(project)
+    shell(f"chmod -R a-w {project.root / folder}")
+    try:
+        done = subprocess.run(
+            [*unprivileged(), *stack(project, "export")],
+            cwd=Path(__file__).parents[1],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        shell(f"chmod -R u+w {project.root / folder}")
+    assert done.returncode == USAGE
+    assert "Traceback" not in done.stderr
+    assert contents(project) == before
+    assert verb(export, project) == OK
+
+
+def test_a_patch_that_is_there_twice_is_refused(project: Project) -> None:
+    theirs = project.patches / "0003-first.patch"
+    mine = (project.patches / "0001-first.patch").rename(theirs).read_bytes()
+    (project.patches / "0001-first.patch").write_bytes(mine + b"theirs\n")
+    before = contents(project)
+    with pytest.raises(StackError, match=r"older versions back: first"):
+        verb(export, project)
+    with pytest.raises(StackError, match=r"0001-first.patch is there twice"):
+        verb(apply, project)
+    assert contents(project) == before
+
+
+def test_notes_follow_whatever_the_user_has_set(
+    project: Project, tmp_path: Path
+) -> None:
+    text = "[notes]\n\trewriteMode=ignore\n[notes 'rewrite']\n\trebase=false\n"
+    (tmp_path / "config").write_text(text.replace("'", '"'))
+    swap = {"GIT_SEQUENCE_EDITOR": "sed -i '1{h;d};2{G}'"}
+    user = {"GIT_CONFIG_GLOBAL": str(tmp_path / "config")}
+    git(project.src, "rebase", "-q", "-i", "refs/stack/base", env=swap | user)
+    with pytest.raises(StackError, match=r"commit 1 is patch second, but"):
+        verb(export, project)
 
 
 @pytest.mark.slow

@@ -200,6 +200,18 @@ def test_errors_of_the_system_are_one_line(
     assert "Traceback" not in err
 
 
+def test_any_bytes_are_a_path(project: Project) -> None:
+    (project.src / os.fsdecode(b"\xff")).touch()
+    init = project.src / "django" / "__init__.py"
+    init.write_bytes(init.read_bytes() + b"# \xe4")
+    for words in (["apply"], ["apply", "--into", str(project.src)]):
+        process = start("env", "PYTHONIOENCODING=ascii", *stack(project, *words))
+        _, err = process.communicate()
+        assert process.returncode == WAITING
+        assert "not committed: " in err
+        assert "Traceback" not in err
+
+
 def test_a_reader_that_has_gone_is_no_error(project: Project) -> None:
     command = " ".join(f"'{word}'" for word in stack(project, "status"))
     done = subprocess.run(

@@ -19,6 +19,8 @@ from tests.conftest import table
     [
         ("[[patch]\n", "not valid TOML"),
         ("[[patch]]\nslug = 'a'\n", "has no"),
+        ("[patch]\nslug = 'a'\n", "begins with"),
+        ("patch = ['a']\n", "begins with"),
         (table("A b"), "slug must be"),
         (table("a", kind="thing"), "kind must be"),
         (table("a", kind="fix"), "must name in red"),
