@@ -32,3 +32,8 @@ lint verify prove db-up: setup
 coverage load race stress fuzz oracle report: lab
 $(VERBS):
 	$(STACK) $@ $(ARGS)
+
+.DEFAULT:
+	@echo "make: there is no target $@" >&2
+	@echo "  next: make, make test, or ./scripts/stack --help" >&2
+	@exit 2

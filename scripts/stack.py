@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from common.errors import USAGE, StackError
 from common.git import GitError, require_git
@@ -43,10 +44,17 @@ def usage() -> str:
     return "\n".join([*lines, "", "./scripts/stack VERB --help explains a verb."])
 
 
+class Parser(argparse.ArgumentParser):
+    """Words a usage error as every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        raise StackError(message, f"{self.prog} --help")
+
+
 def parser(verb: str) -> argparse.ArgumentParser:
     """Return the parser of a verb; its module's docstring is the help screen."""
     module = importlib.import_module(module_of(verb))
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog=f"./scripts/stack {verb}",
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -75,7 +75,7 @@ def split(url: str) -> Address:
     scheme, name = parts.scheme, unquote(parts.path.removeprefix("/"))
     if scheme not in ENGINES:
         known = ", ".join(ENGINES)
-        raise malformed(url, f'the scheme "{scheme}" is none of {known}')
+        raise malformed(url, f'the scheme "{scheme}" is not one of {known}')
     if scheme in ("mysql", "mariadb"):
         host = options.pop("unix_socket", host)
     if scheme == "sqlite":

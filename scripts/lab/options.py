@@ -76,7 +76,7 @@ class Reader:
                 raise StackError(f"--db: {target.name} is not a database", self.help)
             if target.family not in able:
                 raise StackError(
-                    f"--db: {target.name} is none of {', '.join(able)}", self.help
+                    f"--db: {target.name} is not one of {', '.join(able)}", self.help
                 )
         return found
 

@@ -66,7 +66,7 @@ def apply_here(
         git = git or src.create(project)
         head, applied = git.out("rev-parse", "HEAD", src.APPLIED).splitlines()
         if head == tip == applied and src.seen(git) == digests:
-            return [f"{shown} is at the series already: {tip}"]
+            return [f"{shown} already has the series: {tip}"]
         git.change("fetch", "--quiet", str(project.base), tip)
         known = [c for c in (applied, tip) if git.ok("cat-file", "-e", c)]
         kept = _keep(git, shown, known, save=save)

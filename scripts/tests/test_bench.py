@@ -290,7 +290,7 @@ def test_only_a_named_database_must_be_available(
         (["--replay", "--backend", "file", "--db", "x"], "--db goes with --backend db"),
         (["--replay", "--size"], "--size does not go with --replay"),
         (["--size", "--ops", "touch"], "--ops does not go with --size"),
-        (["--size", "--db", "oracle"], "--db: oracle is none of sqlite, postgresql"),
+        (["--size", "--db", "oracle"], "--db: oracle is not one of sqlite, postgresql"),
         (["--peers", "locmem"], "no cache is called 'locmem'; there are: django-mysql"),
         (["--latency", "-1"], "--latency: -1 is not greater than zero"),
         (["--latency", "1"], "--latency: SQLite is not reached over a network"),

@@ -39,7 +39,7 @@ def test_fetch(empty: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     given = kept.rename(tmp_path / "given.tar.gz")
     with pytest.raises(StackError, match=r"could not be fetched"):
         verb(fetch, empty)
-    with pytest.raises(StackError, match=r"is no file"):
+    with pytest.raises(StackError, match=r"does not exist, or is not a file"):
         verb(fetch, empty, "--sdist", str(tmp_path / "absent"))
     mine = tmp_path / "README.md"
     mine.write_text("mine")

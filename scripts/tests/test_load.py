@@ -163,7 +163,7 @@ def test_options_make_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["--processes", "0"], "--processes: 0 is less than 1"),
         (["--turn", "nan"], "--turn: nan is not greater than zero"),
-        (["--db", "oracle"], "--db: oracle is none of sqlite, postgresql"),
+        (["--db", "oracle"], "--db: oracle is not one of sqlite, postgresql"),
         (["--db", "sqlite", "--db", "mysql", "--json", "x"], "goes with one --db"),
     ],
 )

@@ -82,7 +82,7 @@ def test_only_a_new_class_of_exceptions_is_a_finding() -> None:
         (["--keys", "x"], "--keys: 'x' is not a whole number"),
         (["--seconds", "nan"], "--seconds: nan is not greater than zero"),
         (["--db", "redis"], "--db: redis is not a database"),
-        (["--mode", "atomic"], "--mode: atomic is none of wal, wal-atomic"),
+        (["--mode", "atomic"], "--mode: atomic is not one of wal, wal-atomic"),
     ],
 )
 def test_wrong_options(tmp_path: Path, words: list[str], message: str) -> None:

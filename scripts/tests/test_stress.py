@@ -341,7 +341,7 @@ def test_what_damaged_rows_give() -> None:
         (["--processes", "0"], "--processes: 0 is less than 1"),
         (["--seconds", "0"], "--seconds: 0 is not greater than zero"),
         (["--calls", "x"], "--calls: 'x' is not a whole number"),
-        (["--db", "oracle"], "--db: oracle is none of sqlite, postgresql, mariadb"),
+        (["--db", "oracle"], "--db: oracle is not one of sqlite, postgresql, mariadb"),
     ],
 )
 def test_wrong_options(tmp_path: Path, words: list[str], message: str) -> None:

@@ -5,8 +5,8 @@ out on the branch "stack" of django-upstream/src. Commits that are not exported
 are never thrown away: the verb refuses, or saves them on a branch with --save.
 
 With --into PATH (make apply DJANGO=PATH), it goes on a new branch of a clone of
-Django 6.1.x or main. The clone must be clean. Nothing but the new branch is
-added, and one printed command removes it. Strict, unless --three-way allows git
+Django 6.1.x or main. The clone must be clean. It adds only the new branch,
+and prints the command that removes it. Strict, unless --three-way allows git
 to merge where the code around a change has moved.
 """
 

@@ -23,7 +23,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, project: Project) -> int:
     if args.sdist is not None:
         if not args.sdist.is_file():
-            raise StackError(f"{args.sdist} is no file", "./scripts/stack fetch --help")
+            raise StackError(
+                f"{args.sdist} does not exist, or is not a file",
+                "./scripts/stack fetch --help",
+            )
         upstream.keep(project, upstream.load_pin(project), args.sdist)
     commit = upstream.base(project)
     print(f"base {commit} in {project.shown(project.base)}")

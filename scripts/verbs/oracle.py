@@ -3,16 +3,16 @@
 The same as ./scripts/stack test --db oracle. It tests the patched Django of
 patches/; with --src the files of django-upstream/src as they are.
 
-  rung 0   the statements and binds that Django makes are those on file, in
-           scripts/lab/oracle/golden.jsonl, and those for other databases are stock's
+  rung 0   Django makes the recorded statements and binds for Oracle, those of
+           scripts/lab/oracle/golden.jsonl, and stock's for other databases
   rung 1   two grammars of Oracle's SQL accept them, and no planted mistake
   rung 2   Django's tests pass on engines that stand in for Oracle: H2 in Oracle
            mode, as 19 and as 23, and PostgreSQL
   rung 4   the same on an Oracle server: TEST_ORACLE_DSN, or docker compose
 
-docs-drafts/oracle.md says what each of them shows, and what not.
+docs-drafts/oracle.md explains what each rung proves.
 
---update-golden writes the statements on file anew, for you to look at with git diff.
+--update-golden records the statements again. Look at the change with git diff.
 """
 
 import argparse

@@ -1,20 +1,20 @@
 """Prove that patches do what they say: red without them, green with them.
 
-Each patch is proved on upstream with the patches that it depends on, and none
-besides; on SQLite, or on each --db:
+Each patch is proved on upstream with only the patches that it depends on, on SQLite
+or on each --db:
   red         without the patch, but with its tests, exactly the tests that
               series.toml names in "red" fail, and no test of the modules in
               "red_modules" passes, which may not even be importable
   green       with the patch those tests pass, and the others of their classes
   unmodified  upstream's own tests of the areas that it touches pass with the
-              patch, except known failures of stock Django and the tests that
-              series.toml lists in "alters", whose reasons are printed
+              patch. Exceptions are known failures of stock Django, and the tests
+              in "alters" of series.toml. The verb prints the reasons of these.
 A patch of kind refactor, docs or test may have no red. One that is red_on some
 databases only is also proved on the first of them that is available.
 
 Without PATCH, the patches are proved whose proof is not recorded in
 docs-drafts/results/proofs.json or results/proofs.json; --all proves every one.
-The proofs go to results/proofs.json, to be copied to docs-drafts/results/.
+The proofs go to results/proofs.json. Copy it to docs-drafts/results/ to keep them.
 """
 
 import argparse

@@ -72,7 +72,9 @@ def run(args: argparse.Namespace, project: Project) -> int:
     known = {mode: None for target in targets for mode in MODES[target.family]}
     for mode in args.mode or ():
         if mode not in known:
-            raise StackError(f"--mode: {mode} is none of {', '.join(known)}", READ.help)
+            raise StackError(
+                f"--mode: {mode} is not one of {', '.join(known)}", READ.help
+            )
     modes = {
         target: [m for m in MODES[target.family] if not args.mode or m in args.mode]
         for target in targets

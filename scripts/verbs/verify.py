@@ -3,8 +3,8 @@
 From the pristine base the patches are applied strictly. The archive, the base
 tree, each file and the tree after each patch are compared with series.lock.
 The commits are exported again and must give the same bytes. Each patch must also
-apply on the base with the patches that it depends on, and none besides. Every
-patch is linted (--no-lint leaves that out), and "git diff --check" must be silent.
+apply on the base with only the patches that it depends on. Every patch is linted
+(--no-lint leaves that out), and "git diff --check" must be silent.
 Exit status: 0 all is well, 1 something differs and is named.
 """
 
