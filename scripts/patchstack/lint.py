@@ -1,10 +1,12 @@
 """Django's own rules, and what breaks git am, for each patch."""
 
+import os
 import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -255,7 +257,12 @@ def lint(project: Project, patches: Sequence[series.Patch]) -> list[str]:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(content, encoding="utf-8")
                 names.append(f"{where}/{path}")
-        for name, _, ending, command in TOOLS:
-            if chosen := [each for each in names if each.endswith(ending)]:
-                found += _tool_findings(name, command, folder, chosen)
+
+        def run(name: str, _: str, ending: str, command: str) -> list[str]:
+            chosen = [each for each in names if each.endswith(ending)]
+            return list(_tool_findings(name, command, folder, chosen) if chosen else ())
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for lines in pool.map(run, *zip(*TOOLS, strict=True)):
+                found += lines
     return found

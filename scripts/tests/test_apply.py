@@ -25,7 +25,7 @@ from tests.conftest import (
     told,
     verb,
 )
-from verbs import apply, export, verify
+from verbs import apply, export, status, verify
 
 HOSTILE = (
     *("am.threeWay=true", "apply.whitespace=fix", "apply.ignoreWhitespace=change"),
@@ -185,6 +185,7 @@ def test_only_some_patches(project: Project, tmp_path: Path) -> None:
     verb(apply, project, "--into", str(clone), "--only", "second")
     assert git(clone, "rev-list", "--count", "main..HEAD") == "1"
     verb(apply, project, "--only", "second")
+    assert status.src_state(project)["state"] == "applied in part"
     assert "line 2\n" in (project.src / "django" / "cache.py").read_text()
     commit(project, "docs/cache.txt", "Cache", "The cache", "Changed.")
     with pytest.raises(StackError, match=r"older versions back: first") as caught:

@@ -36,7 +36,8 @@ def src_state(project: Project) -> dict[str, Any]:
     if not project.src.exists():
         return {"state": "absent", "next": "./scripts/stack apply"}
     try:
-        state = src.state(src.require(project))
+        git = src.require(project)
+        state = src.state(git)
     except StackError as error:
         return {"state": "foreign", "why": error.facts, "next": error.then}
     name, then = "applied", None
@@ -46,6 +47,8 @@ def src_state(project: Project) -> dict[str, Any]:
         name, then = "dirty", "commit or stash there"
     elif not state.exported:
         name, then = "not exported", "./scripts/stack export"
+    elif series.found(project).keys() - (src.seen(git) or {}).keys():
+        name, then = "applied in part", "./scripts/stack apply"
     return {"state": name, "head": state.head, "dirty": list(state.dirty), "next": then}
 
 
