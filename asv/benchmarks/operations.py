@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from lab.bench.bare import NotBareError
 from lab.bench.operations import OPERATIONS
 from lab.bench.peers import DJANGO
+from lab.bench.stores import CacheTable, ItemTable, cache_of, write_many
 from lab.bench.supply import Supply
-from lab.bench.tables import CacheTable, ItemTable, cache_of, write_many
 
 CALLS = 100  # in one timed run; fewer of what handles 100 entries at once
 STRATEGIES = ("lru", "fifo", "lfu", "random", "s3-fifo", "sieve", "ttl")

@@ -22,7 +22,7 @@ from pathlib import Path
 from common.errors import FINDINGS, OK
 from common.project import Project
 from lab.evidence import files
-from lab.evidence.compare import compare
+from lab.evidence.agreement import compare
 from patchstack import table
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.bench.peers import DATABASE_CACHE, DJANGO
-from lab.bench.tables import CacheTable, entries
+from lab.bench.stores import CacheTable, entries
 from lab.bench.values import small_dict
 from lab.bench.worker import Session, main
 from lab.watch import watching

@@ -17,11 +17,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from lab.bench import tables
+from lab.bench import stores
 from lab.bench.disk import on_disk
 from lab.bench.operations import OPERATIONS
 from lab.bench.peers import DATABASE_CACHE
-from lab.bench.tables import CacheElsewhere, CacheTable, ItemTable, Store
+from lab.bench.stores import CacheElsewhere, CacheTable, ItemTable, Store
 
 
 def set_pragmas(connection: Any, synchronous: str, journal: str) -> None:
@@ -62,8 +62,8 @@ def own_database(
         yield
     finally:
         if connection.vendor == "oracle":
-            for table in tables.NAMES:
-                tables.drop(connection, table)
+            for table in stores.NAMES:
+                stores.drop(connection, table)
         connection.close()
         if connection.vendor not in ("sqlite", "oracle"):
             settings["NAME"] = before
@@ -209,7 +209,7 @@ class Bench(Session):
         table = CacheTable(self._connection, rows, 1, 2 * rows, values)
         table.create()
         # None by copy: the cache itself decides about the columns.
-        tables.write_many(table.data, table.data.keys)
+        stores.write_many(table.data, table.data.keys)
         return {"bytes": on_disk(self._connection, table.name)}
 
 

@@ -10,7 +10,7 @@ from itertools import batched, islice
 from typing import Any
 
 from lab.bench.replay_worker import database_cache
-from lab.bench.tables import WRITE_BATCH, CacheTable, entries, settle
+from lab.bench.stores import WRITE_BATCH, CacheTable, entries, settle
 from lab.bench.traces import cumulated
 from lab.bench.values import KINDS, VALUES
 from lab.bench.worker import Session, main, wait_until
