@@ -214,7 +214,8 @@ def check_branch(git: Git, branch: str, again: Sequence[str]) -> None:
     A branch whose commits are all from this tool may be removed; any other is
     the user's, and another name is advised.
     """
-    if not git.ok("check-ref-format", "--branch", branch):
+    # Git takes "@{-1}" for the branch before this one.
+    if "@{" in branch or not git.ok("check-ref-format", "--branch", branch):
         then = shlex.join([*again, "--branch", INTO])
         raise StackError(f"{branch} is no name for a branch", then)
     if not git.ok("rev-parse", "--quiet", "--verify", f"refs/heads/{branch}"):

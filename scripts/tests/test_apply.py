@@ -346,6 +346,9 @@ def test_apply_into_refuses_what_it_must(project: Project, tmp_path: Path) -> No
     for folder in (tmp_path / "absent", clone / "docs"):
         with pytest.raises(StackError, match=r"is not the top folder"):
             verb(apply, project, "--into", str(folder))
+    for name in ("two words", "@{-1}"):
+        with pytest.raises(StackError, match=r"is no name for a branch"):
+            verb(apply, project, "--into", str(clone), "--branch", name)
     init = clone / "django" / "__init__.py"
     init.write_text(init.read_text().replace("6, 1", "5, 2"))
     with pytest.raises(StackError, match=r"holds Django 5\.2"):
