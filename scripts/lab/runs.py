@@ -15,6 +15,8 @@ from common.project import Project
 from lab import client, options, origin
 from lab.client import Worker
 from lab.variants import PATCHED, STOCK
+from patchstack import trees
+from patchstack.src import require
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -59,10 +61,8 @@ def changed[T: "DataclassInstance"](plan: T, args: argparse.Namespace) -> T:
 
 def djangos(project: Project, *, src: bool) -> dict[str, Any]:
     """Return the folders of both Djangos, and the ids of their trees."""
-    from patchstack import trees
-
     stock = trees.stock(project)
-    patched = project.src if src else trees.patched(project)
+    patched = require(project).folder if src else trees.patched(project)
     ids = {STOCK: stock.name, PATCHED: patched.name}
     return {STOCK: stock, PATCHED: patched, "ids": ids}
 

@@ -181,6 +181,11 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
             "src does not exist\n  next: ./scripts/stack",
         ),
         ("django-upstream/src", "diff", "src does not exist\n  next: ./scripts/stack"),
+        (
+            "django-upstream/src",
+            "bench --quick --src",
+            "src does not exist\n  next: ./scripts/stack",
+        ),
         ("patches", "export", "patches/series.toml: Not a directory"),
         ("django-upstream", "fetch", "django-upstream/pin.toml: Not a directory"),
     ],
@@ -192,7 +197,7 @@ def test_errors_of_the_system_are_one_line(
     path.rename(path.with_name("away"))
     if not gone.endswith("src"):
         path.write_text("")
-    process = start(*stack(project, words))
+    process = start(*stack(project, *words.split()))
     _, err = process.communicate()
     assert process.returncode == USAGE
     assert said in err

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from common.errors import FINDINGS, OK
-from common.git import Git
 from common.progress import say, step
 from common.project import Project
 from common.tables import wrapped
@@ -38,8 +37,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def apply_or_leave(project: Project, patches: tuple[series.Patch, ...]) -> None:
     """Apply to src, or leave it alone if work is in it that patches/ lacks."""
     upstream.base(project)
-    if project.src.exists() and src.own(project) is not None:
-        state = src.state(Git(project.src))
+    if (git := src.own(project)) is not None:
+        state = src.state(git)
         if state.dirty or state.unfinished or not state.exported:
             say(
                 f"{project.shown(project.src)} has work that is not exported; it stays"

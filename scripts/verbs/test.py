@@ -28,7 +28,6 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from common.errors import StackError
 from common.progress import say
 from common.project import Project
 from databases.targets import Target, resolve, standins, targets
@@ -80,11 +79,7 @@ def choose_tree(
     if stock:
         return STOCK, trees.stock(project)
     if from_src:
-        if src.own(project) is None:
-            raise StackError(
-                "django-upstream/src is not there", "./scripts/stack apply"
-            )
-        return "src", project.src
+        return "src", src.require(project).folder
     return PATCHED, trees.patched(project)
 
 
