@@ -1,7 +1,7 @@
 """Look for a call that ends differently on stock and on patched Django.
 
 Call update_or_create() and get_or_create() with random arguments, on random query
-sets of about forty models, in and out of transactions. Each call runs on both
+sets of about fifty models, in and out of transactions. Each call runs on both
 Djangos, with the same rows. The verb compares the result or exception, the instance,
 the rows and sequences of all tables, the signals and callables that ran, and the
 transaction. scripts/lab/fuzz/allowed.py lists what may differ.
@@ -10,7 +10,7 @@ If there is a difference, the exit status is 1. The verb makes the call as small
 it can, shows it with both outcomes, and writes it to a file for --replay. The file
 holds Python expressions, which --replay evaluates.
 
-  ./scripts/stack fuzz --db sqlite --db postgres --examples 20000
+  ./scripts/stack fuzz --db sqlite --db postgres --db mariadb --examples 2000
   ./scripts/stack fuzz --replay results/fuzz-sqlite.json
 
 --plant puts a known bug into a copy of the patched Django, to show that the verb
@@ -34,7 +34,7 @@ from lab.options import Reader, write
 from patchstack import trees
 
 READ = Reader(check.HELP)
-ABLE = ("sqlite", "postgresql")
+ABLE = ("sqlite", "postgresql", "mariadb", "mysql")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

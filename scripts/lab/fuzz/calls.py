@@ -4,9 +4,13 @@ An answer has what must be the same on every Django ("outcome"), and the first w
 each statement ("statements").
 """
 
+import asyncio
+import re
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -16,10 +20,14 @@ from django.db.models import FileField, Model
 from lab.bench import worker
 from lab.fuzz import state
 from lab.fuzz.events import EVENTS, NOW, note, shown, start, without_addresses
-from lab.fuzz.models import Kept, catalogue
-from lab.fuzz.words import NAMES, Words
+from lab.fuzz.models import Kept, catalogue, clock
+from lab.fuzz.words import NAMES, SEEN, Words
+from lab.watch import executing
 
 ALIASES = ("default", "other")
+DML = ("SELECT", "INSERT", "UPDATE", "DELETE")
+# What an UPDATE has to compute after it locks the row, not from a snapshot before.
+LATE = re.compile(r"\(SELECT|(STATEMENT|CURRENT)_TIMESTAMP|STRFTIME", re.IGNORECASE)
 
 type Data = dict[str, Any]
 
@@ -63,6 +71,7 @@ class Call:
         self.outcome: Data = {}
         self.statements: list[str] = []
         Kept.files.clear()
+        SEEN.clear()
         start()
 
     def run(self) -> None:
@@ -112,12 +121,15 @@ class Call:
         failed = None
         try:
             if scenario["method"].startswith("a"):
-                method = async_to_sync(method)
+                method = async_to_sync(partial(soon, method))
             with ExitStack() as stack:
+                warned = stack.enter_context(warnings.catch_warnings(record=True))
+                warnings.simplefilter("always")
+                # Inside of what is around, so that this sees what is executed.
+                for alias in ALIASES:
+                    stack.enter_context(executing(connections[alias], self._note))
                 for text in scenario["around"]:
                     stack.enter_context(words.value(text))
-                for alias in ALIASES:
-                    stack.enter_context(connections[alias].execute_wrapper(self._note))
                 instance, created = method(**arguments)
         except Exception as error:
             failed = error
@@ -125,6 +137,8 @@ class Call:
         else:
             self.outcome |= {"created": created, "instance": seen(instance)}
         note("returned")
+        self.outcome["warnings"] = sorted(str(each.message) for each in warned)
+        self.outcome["execute_sql() saw"] = sorted(SEEN)
         if hasattr(queryset, "_result_cache"):
             evaluated = queryset._result_cache is not None
             self.outcome["queryset"] = [queryset._for_write, evaluated, queryset._db]
@@ -140,8 +154,22 @@ class Call:
         """Note the first word, and whether it is a transaction of its own."""
         connection = others[-1]["connection"]
         alone = not connection.in_atomic_block and connection.get_autocommit()
-        self.statements.append(sql.split(None, 1)[0] + alone * " alone")
+        word = sql.split(None, 1)[0]
+        first = not any(each.startswith(DML) for each in self.statements)
+        if (
+            first
+            and word == "UPDATE"
+            and (late := LATE.search(sql.partition(" WHERE ")[0]))
+        ):
+            self.outcome["computed before the lock"] = late[0]
+        self.statements.append(word + alone * " alone")
         return execute(sql, *others)
+
+
+async def soon(method: Callable[..., Any], /, **arguments: Any) -> Any:
+    """Await the method; TimeoutError if that has no end, as after StopIteration."""
+    async with asyncio.timeout(10):
+        return await method(**arguments)
 
 
 def usable(connection: Any) -> list[Any]:
@@ -198,6 +226,9 @@ def seen(instance: Any) -> Any:
             getattr(instance, field.attname)
     values, status = dict(instance.__dict__), instance._state
     del values["_state"]
+    for name in clock(instance):
+        if name in values:
+            values[name] = type(values[name])
     return {
         "class": type(instance).__name__,
         "attributes": {name: _attribute(each) for name, each in values.items()},

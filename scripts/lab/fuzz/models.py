@@ -3,9 +3,11 @@
 import json
 import tomllib
 from collections.abc import Callable, Mapping
+from datetime import date, datetime  # noqa: F401
 from functools import partial
 from operator import attrgetter  # noqa: F401
 from pathlib import Path
+from time import time as seconds  # noqa: F401
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +23,7 @@ from django.utils import timezone  # noqa: F401
 from lab.fuzz.events import next_number, note, shown
 from lab.fuzz.values import KINDS, texts
 
+SQLITE = connection.vendor == "sqlite"
 POSTGRESQL = connection.vendor == "postgresql"
 
 Char = partial(models.CharField, max_length=10)
@@ -56,6 +59,36 @@ class Keyed(Bare):
 
     class Meta:
         abstract = True
+
+
+class Metaclass(models.base.ModelBase):
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        made = super().__call__(*args, **kwargs)
+        note("__call__", shown(made.n), in_transaction())
+        return made
+
+
+class Made(Keyed, metaclass=Metaclass):
+    class Meta:
+        abstract = True
+
+
+class Behind:
+    """A mixin whose __init__() runs after that of Model."""
+
+    def __init__(self) -> None:
+        note("mixin", shown(self.__dict__.get("n")), in_transaction())
+        super().__init__()
+
+
+def new(cls: Any, *args: Any, **kwargs: Any) -> Any:
+    note("__new__", *map(shown, args), sorted(kwargs), in_transaction())
+    return object.__new__(cls)
+
+
+def get_attribute(instance: Any, name: str) -> Any:
+    value = models.Model.__getattribute__(instance, name)
+    return value.upper() if name == "text" and isinstance(value, str) else value
 
 
 def from_db(cls: Any, db: Any, names: Any, values: Any, **kwargs: Any) -> Any:
@@ -164,6 +197,17 @@ class FormattedField(models.CharField):
         return f"UPPER({sql})", params
 
 
+class CountingField(models.IntegerField):
+    def get_default(self) -> int:
+        return serial()
+
+
+class PreparingField(models.IntegerField):
+    def get_db_prep_save(self, value: Any, connection: Any) -> Any:
+        note("get_db_prep_save", shown(value), in_transaction())
+        return super().get_db_prep_save(value, connection)
+
+
 class Late(DeferredAttribute):
     """A descriptor that is not Django's but derived from it."""
 
@@ -198,7 +242,7 @@ class Decoder(json.JSONDecoder):
         return super().decode(text, *args)
 
 
-OPTIONS = ("_base", "_meta", "_keys", "_kinds", "_managers")
+OPTIONS = ("_base", "_meta", "_keys", "_kinds", "_managers", "_clock")
 TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 WILD = TABLES.pop("_wild")
 NAMES = vars(generic) | vars(models) | globals()
@@ -212,12 +256,24 @@ def define(name: str, table: Mapping[str, Any]) -> Any:
         if key not in OPTIONS and value[0]
     }
     meta = eval(f"dict({table.get('_meta', '')})", NAMES)
+    bases = eval(f"({table.get('_base', 'Keyed')},)", NAMES)
     members |= {"__module__": __name__, "Meta": type("Meta", (), meta)}
-    return type(name, (NAMES[table.get("_base", "Keyed")],), members)
+    return type(name, bases, members)
 
 
 for _name, _table in TABLES.items():
     NAMES[_name] = define(_name, _table)
+
+
+def where(feature: str, one: Any, other: Any) -> Any:
+    """Return ``one`` if the database has the feature, else the other."""
+    return one if getattr(connection.features, feature) else other
+
+
+def clock(model: Any) -> list[str]:
+    """Return the fields that have the time, which no two processes share."""
+    found: list[str] = TABLES.get(model._meta.object_name, {}).get("_clock", [])
+    return found
 
 
 def own_models() -> list[Any]:

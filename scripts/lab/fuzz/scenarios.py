@@ -209,7 +209,9 @@ class Draw:
             if (name in key or name in ("id", "pk")) and not self._chance(8):
                 name = "n"
             if not self._kinds[name].startswith("fk:"):
-                found[name] = self._one(KINDS[self._kinds[name]]["good"])
+                values = KINDS[self._kinds[name]]
+                computed = "computed" if self._chance(4) else "good"
+                found[name] = self._one(values.get(computed) or values["good"])
             else:
                 # A value under the field's own name is an error.
                 found |= {name: "None"} if self._chance(8) else self._relation(name)

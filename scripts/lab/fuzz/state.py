@@ -1,13 +1,15 @@
 """The rows of every table: made, read, and brought back after each scenario."""
 
+import tomllib
+from pathlib import Path
 from typing import Any
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections, transaction
 
-from lab.fuzz.events import start
-from lab.fuzz.models import own_models, rows
+from lab.fuzz.events import start, without_addresses
+from lab.fuzz.models import clock, own_models, rows
 from lab.fuzz.words import NAMES, Words
 
 type Rows = dict[str, list[str]]
@@ -15,24 +17,19 @@ type Rows = dict[str, list[str]]
 UNMANAGED = (
     "CREATE TABLE fuzz_unmanaged (id integer PRIMARY KEY, slug varchar(20), n integer)"
 )
-IGNORE = {
-    "sqlite": "CREATE TRIGGER {0}_ignore BEFORE UPDATE ON {0} WHEN OLD.n = 4"
-    " BEGIN SELECT RAISE(IGNORE); END",
-    "postgresql": "CREATE FUNCTION {0}_ignore() RETURNS trigger LANGUAGE plpgsql AS"
-    " $$ BEGIN IF OLD.n = 4 THEN RETURN NULL; END IF; RETURN NEW; END $$;"
-    " CREATE TRIGGER {0}_ignore BEFORE UPDATE ON {0}"
-    " FOR EACH ROW EXECUTE FUNCTION {0}_ignore()",
+TRIGGERS: dict[str, dict[str, dict[str, str]]] = tomllib.loads(
+    Path(__file__).with_name("triggers.toml").read_text("utf-8")
+)
+# {0} is the name, {1} what it reacts to, {2} the table, {3} what it does.
+FORMS = {
+    "sqlite": "CREATE TRIGGER {0} {1} ON {2} BEGIN {3} END",
+    "mysql": "CREATE TRIGGER {0} {1} ON {2} FOR EACH ROW BEGIN {3} END",
+    "postgresql": "CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS"
+    " $$ BEGIN {3} END $$;"
+    " CREATE TRIGGER {0} {1} ON {2} FOR EACH ROW EXECUTE FUNCTION {0}()",
+    "rule": "CREATE RULE {0} AS {1} TO {2} DO {3}",
 }
-STAMP = {
-    # SQLite cannot change a row before it is written.
-    "sqlite": "CREATE TRIGGER {0}_stamp AFTER UPDATE OF n ON {0}"
-    " BEGIN UPDATE {0} SET stamp = stamp + 1 WHERE id = OLD.id; END",
-    "postgresql": "CREATE FUNCTION {0}_stamp() RETURNS trigger LANGUAGE plpgsql AS"
-    " $$ BEGIN NEW.stamp = OLD.stamp + 1; RETURN NEW; END $$;"
-    " CREATE TRIGGER {0}_stamp BEFORE UPDATE ON {0}"
-    " FOR EACH ROW EXECUTE FUNCTION {0}_stamp()",
-}
-TRIGGERS = {"fuzz_ignored": IGNORE, "fuzz_selected": IGNORE, "fuzz_triggered": STAMP}
+CHILD = "CREATE TABLE {0}_child (LIKE {0} INCLUDING ALL) INHERITS ({0})"
 SEQUENCE = "sequence of "
 # The last number that each sequence gave.
 SEQUENCES = {
@@ -40,10 +37,24 @@ SEQUENCES = {
     " WHERE seq > 0",
     "postgresql": f"SELECT '{SEQUENCE}' || sequencename, last_value::text"
     " FROM pg_sequences WHERE last_value IS NOT NULL",
+    "mysql": f"SELECT concat('{SEQUENCE}', table_name), auto_increment - 1"
+    " FROM information_schema.tables"
+    " WHERE table_schema = database() AND auto_increment > 1",
 }
 MOVE = {
     "sqlite": "UPDATE sqlite_sequence SET seq = {1} WHERE name = '{0}'",
     "postgresql": "SELECT setval('\"{0}\"', greatest({1}, 1), {1} > 0)",
+    "mysql": "ALTER TABLE {0} AUTO_INCREMENT = {1}",
+}
+# The values of a row as one text.
+ROWS = {
+    "sqlite": lambda columns: " || ' ' || ".join(f"quote({each})" for each in columns),
+    "postgresql": lambda columns: f"ROW({', '.join(columns)})::text",
+    "mysql": lambda columns: (
+        "convert(concat_ws(' ', "
+        f"{', '.join(f'quote({each})' for each in columns)}) USING utf8mb4)"
+        " COLLATE utf8mb4_bin"
+    ),
 }
 
 
@@ -66,8 +77,14 @@ def make(alias: str) -> None:
             start()
     NAMES["Owner"]._base_manager.using(alias).get(pk=1).plains.add(1, 2)
     with connection.cursor() as cursor:
-        for table, trigger in TRIGGERS.items():
-            cursor.execute(trigger[connection.vendor].format(table))
+        if connection.vendor == "postgresql":
+            cursor.execute(CHILD.format("fuzz_redirected"))
+        for table, vendors in TRIGGERS.items():
+            for event, does in vendors.get(connection.vendor, {}).items():
+                form = "rule" if event.startswith("ON ") else connection.vendor
+                name = f"{table}_{event.replace(' ', '_').lower()}"
+                what = does.replace("{}", table)
+                cursor.execute(FORMS[form].format(name, event, table, what))
 
 
 class State:
@@ -85,11 +102,9 @@ class State:
                 continue
             table = model._meta.db_table
             fields = model._meta.local_concrete_fields
-            if self._vendor == "sqlite":
-                columns = (f"quote({quote(each.column)})" for each in fields)
-                row = " || ' ' || ".join(columns)
-            else:
-                row = f"{quote(table)}::text"
+            hidden = clock(model)
+            columns = [quote(each.column) for each in fields if each.name not in hidden]
+            row = ROWS[self._vendor](columns)
             queries.append(f"SELECT '{table}', {row} FROM {quote(table)}")
             self._columns[table] = ", ".join(
                 quote(each.column) for each in fields if not each.generated
@@ -116,7 +131,10 @@ class State:
         """Bring back what ``changes`` returned."""
         tables = [table for table in self._columns if table in changed]
         # The foreign keys are looked at when all the rows are back.
-        with transaction.atomic(self._connection.alias):
+        with (
+            self._connection.constraint_checks_disabled(),
+            transaction.atomic(self._connection.alias),
+        ):
             for table in tables:
                 self._execute(f"DELETE FROM {table}")
             for table in tables:
@@ -145,5 +163,5 @@ class State:
     def _read(self, query: str) -> Rows:
         found: Rows = {}
         for name, text in self._execute(query):
-            found.setdefault(name, []).append(text)
+            found.setdefault(name, []).append(without_addresses(text))
         return found

@@ -5,25 +5,50 @@ In addition: those of django.db.models, of the models, and Model, the scenario's
 
 # ruff: noqa: F401
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from functools import cache
+from functools import cache, partialmethod
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.core.files.base import ContentFile
-from django.db import IntegrityError, models, router, transaction
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    connection,
+    models,
+    router,
+    transaction,
+)
 from django.db.models import signals, sql
-from django.db.models.functions import Upper
+from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import (
+    Abs,
+    Cast,
+    Coalesce,
+    Concat,
+    ExtractYear,
+    Length,
+    Lower,
+    Now,
+    Repeat,
+    TruncYear,
+    Upper,
+)
+from django.db.models.sql import compiler
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe as safe
 
 from lab.fuzz.events import note, shown
-from lab.fuzz.models import in_transaction, noting, own_models
+from lab.fuzz.models import in_transaction, noting, own_models, where
+from lab.watch import executing
 
 type_of = ContentType.objects.get_for_model
 
@@ -103,6 +128,102 @@ class Words:
             yield
         finally:
             signal.disconnect(received, sender=sender)
+
+
+class Stopped(Exception):
+    """What is no database's exception, as those of signal handlers."""
+
+
+@contextmanager
+def raising(error: type[Exception], when: str, by: str = "wrapper") -> Iterator[None]:
+    """Have a statement end with the error: "before", "after", or if it has "written".
+
+    Stopped is raised once, an error that Django may expect each time. ``by`` is an
+    execute wrapper, or a "signal" that reaches the cursor.
+    """
+    raised = False
+
+    def execute(run: Callable[..., Any], statement: str, *others: Any) -> Any:
+        nonlocal raised
+        word = statement.split(None, 1)[0]
+        if word not in ("SELECT", "INSERT", "UPDATE") or (raised and error is Stopped):
+            return run(statement, *others)
+        made = error("raised around a statement")
+        if when == "before":
+            raised = True
+            raise made
+        before = _rows(statement)
+        result = run(statement, *others)
+        after = _rows(statement)
+        wrote = others[-1]["cursor"].rowcount > 0 if after is None else after != before
+        if when == "after" or (word != "SELECT" and wrote):
+            raised = True
+            raise made
+        return result
+
+    around = (
+        connection.execute_wrapper(execute)
+        if by == "wrapper"
+        else executing(connection, execute)
+    )
+    with around:
+        yield
+
+
+def _rows(statement: str) -> Any:
+    """Return the rows of the table that a statement writes, if it is SQLite's.
+
+    SQLite counts them only when those that the statement returns are fetched.
+    """
+    table = re.match(r'(?:UPDATE|INSERT INTO) "\w+"', statement)
+    if connection.vendor != "sqlite" or not table:
+        return None
+    name = table[0].rpartition(" ")[2]
+    return connection.connection.execute(f"SELECT * FROM {name}").fetchall()
+
+
+@contextmanager
+def without(feature: str) -> Iterator[None]:
+    """Have a backend that derives from Django's and lacks a feature."""
+    features, base = connection.features, type(connection.features)
+    features.__class__ = type("Features", (base,), {feature: False})
+    try:
+        with mock.patch.dict(vars(features), {feature: False}):
+            yield
+    finally:
+        features.__class__ = base
+
+
+def own_compilers() -> Any:
+    """Have a backend with a module of its own that has the compilers of Django 6.1."""
+    names = ("", "Insert", "Delete", "Update", "Aggregate")
+    classes = [f"SQL{name}Compiler" for name in names]
+    own = {name: getattr(compiler, name) for name in classes}
+    return mock.patch.object(connection.ops, "_cache", SimpleNamespace(**own))
+
+
+SEEN: set[str] = set()
+
+
+@contextmanager
+def watched_writes() -> Iterator[None]:
+    """Look at writes as caches of queries do."""
+    with ExitStack() as stack:
+        for name in ("SQLInsertCompiler", "SQLUpdateCompiler"):
+            base = getattr(compiler, name)
+            watched = partialmethod(_watched, base.execute_sql)
+            stack.enter_context(mock.patch.object(base, "execute_sql", watched))
+        yield
+
+
+def _watched(self: Any, original: Any, *args: Any, **kwargs: Any) -> Any:
+    SEEN.add(f"{type(self).__name__} {self.query.get_meta().db_table}")
+    return original(self, *args, **kwargs)
+
+
+def aware() -> Any:
+    """Have the naive datetimes of a project that uses time zones."""
+    return mock.patch.object(settings, "USE_TZ", True)
 
 
 class NotedRouter:
