@@ -21,13 +21,14 @@ from lab.bench import worker
 from lab.fuzz import state
 from lab.fuzz.events import EVENTS, NOW, note, shown, start, without_addresses
 from lab.fuzz.models import Kept, catalogue, clock
+from lab.fuzz.scenarios import DML
 from lab.fuzz.words import NAMES, SEEN, Words
 from lab.watch import executing
 
 ALIASES = ("default", "other")
-DML = ("SELECT", "INSERT", "UPDATE", "DELETE")
 # What an UPDATE has to compute after it locks the row, not from a snapshot before.
 LATE = re.compile(r"\(SELECT|(STATEMENT|CURRENT)_TIMESTAMP|STRFTIME", re.IGNORECASE)
+MOMENT = re.compile(r"\([-\d :.]+\)")
 
 type Data = dict[str, Any]
 
@@ -137,7 +138,8 @@ class Call:
         else:
             self.outcome |= {"created": created, "instance": seen(instance)}
         note("returned")
-        self.outcome["warnings"] = sorted(str(each.message) for each in warned)
+        messages = (MOMENT.sub("(…)", str(each.message)) for each in warned)
+        self.outcome["warnings"] = sorted(messages)
         self.outcome["execute_sql() saw"] = sorted(SEEN)
         if hasattr(queryset, "_result_cache"):
             evaluated = queryset._result_cache is not None
@@ -228,7 +230,7 @@ def seen(instance: Any) -> Any:
     del values["_state"]
     for name in clock(instance):
         if name in values:
-            values[name] = type(values[name])
+            values[name] = "the time"
     return {
         "class": type(instance).__name__,
         "attributes": {name: _attribute(each) for name, each in values.items()},

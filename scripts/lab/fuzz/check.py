@@ -15,13 +15,12 @@ from common.errors import StackError
 from common.progress import say
 from lab.client import Worker, started
 from lab.fuzz.allowed import ALLOWED
-from lab.fuzz.scenarios import Catalogue, Scenario, scenarios, smaller
+from lab.fuzz.scenarios import DML, Catalogue, Scenario, scenarios, smaller
 
 HELP = "./scripts/stack fuzz --help"
 CORPUS = Path(__file__).with_name("corpus.json")
 BATCH = 50
 TURN = 2_000  # scenarios between two lines for the person who waits
-DML = ("SELECT", "INSERT", "UPDATE", "DELETE")
 OTHERS = ("get_or_create", "lone insert", "not called")
 
 

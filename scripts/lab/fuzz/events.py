@@ -4,6 +4,9 @@ import re
 from datetime import datetime
 from itertools import count
 
+from django.conf import settings
+from django.utils import timezone
+
 # An address in memory, or the name of a database.
 VOLATILE = re.compile(r"0x[0-9a-f]{6,}|stack_bench_\w+")
 EVENTS: list[str] = []
@@ -37,7 +40,7 @@ def shown(value: object) -> str:
 
 def now() -> datetime:
     """Stand for timezone.now, the same in every process."""
-    return NOW[0]
+    return timezone.make_aware(NOW[0]) if settings.USE_TZ else NOW[0]
 
 
 # Django may know the callables that have no side effects by their module.

@@ -87,8 +87,9 @@ def new(cls: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def get_attribute(instance: Any, name: str) -> Any:
-    value = models.Model.__getattribute__(instance, name)
-    return value.upper() if name == "text" and isinstance(value, str) else value
+    if name == "text":
+        note("__getattribute__", in_transaction())
+    return models.Model.__getattribute__(instance, name)
 
 
 def from_db(cls: Any, db: Any, names: Any, values: Any, **kwargs: Any) -> Any:
@@ -195,6 +196,21 @@ class ShoutField(models.CharField):
 class FormattedField(models.CharField):
     def select_format(self, compiler: Any, sql: str, params: Any) -> Any:
         return f"UPPER({sql})", params
+
+
+class Tracker:
+    """A descriptor that takes the place of Django's, as that of a field tracker."""
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return self if instance is None else instance.__dict__["level"]
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        note("tracked", shown(value), in_transaction())
+        instance.__dict__["level"] = value
+
+
+class Tracking:
+    level = Tracker()
 
 
 class CountingField(models.IntegerField):

@@ -14,8 +14,7 @@ from lab.fuzz.check import HELP, Pair, Report, opened
 from patchstack import trees
 
 FILE = Path(__file__).with_name("plants.toml")
-UPSERT = "django/db/models/upsert.py"
-KEYS = ("called", "old", "new")  # of a group of plants
+KEYS = ("called", "file", "old", "new")  # of a group of plants
 
 
 @dataclass(frozen=True)
@@ -37,10 +36,7 @@ def load() -> list[Plant]:
     found = []
     for group in data.pop("groups"):
         for name in group["names"].split():
-            texts = [
-                group[key].replace("NAME", name) for key in ("called", "old", "new")
-            ]
-            found.append(Plant(texts[0], UPSERT, *texts[1:]))
+            found.append(Plant(*(group[key].replace("NAME", name) for key in KEYS)))
     for file, plants in data.items():
         found += [Plant(name, file, *texts) for name, texts in plants.items()]
     return found

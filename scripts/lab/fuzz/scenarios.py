@@ -12,6 +12,7 @@ from lab.fuzz.values import KINDS, LISTS, RELATED
 type Texts = dict[str, str]
 type Catalogue = Mapping[str, Mapping[str, Any]]
 
+DML = ("SELECT", "EXPLAIN", "INSERT", "UPDATE", "DELETE")
 SIMPLE = ("None", "1", "'a'", "'x'")  # values to try when a scenario is made smaller
 
 

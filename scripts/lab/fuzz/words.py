@@ -23,6 +23,7 @@ from django.db import (
     DatabaseError,
     IntegrityError,
     connection,
+    connections,
     models,
     router,
     transaction,
@@ -164,7 +165,7 @@ def raising(error: type[Exception], when: str, by: str = "wrapper") -> Iterator[
     around = (
         connection.execute_wrapper(execute)
         if by == "wrapper"
-        else executing(connection, execute)
+        else executing(connections["default"], execute)
     )
     with around:
         yield
