@@ -19,8 +19,8 @@ from django.db.models import FileField, Model
 
 from lab.bench import worker
 from lab.fuzz import state
-from lab.fuzz.events import EVENTS, NOW, note, shown, start, without_addresses
-from lab.fuzz.models import Kept, catalogue, clock
+from lab.fuzz.events import EVENTS, NOW, masked, note, shown, start
+from lab.fuzz.models import Kept, catalogue
 from lab.fuzz.scenarios import DML
 from lab.fuzz.words import NAMES, SEEN, Words
 from lab.watch import executing
@@ -28,8 +28,6 @@ from lab.watch import executing
 ALIASES = ("default", "other")
 # What an UPDATE has to compute after it locks the row, not from a snapshot before.
 LATE = re.compile(r"\(SELECT|(STATEMENT|CURRENT)_TIMESTAMP|STRFTIME", re.IGNORECASE)
-MOMENT = re.compile(r"\([-\d :.]+\)")
-
 type Data = dict[str, Any]
 
 
@@ -138,8 +136,7 @@ class Call:
         else:
             self.outcome |= {"created": created, "instance": seen(instance)}
         note("returned")
-        messages = (MOMENT.sub("(…)", str(each.message)) for each in warned)
-        self.outcome["warnings"] = sorted(messages)
+        self.outcome["warnings"] = sorted(masked(str(each.message)) for each in warned)
         self.outcome["execute_sql() saw"] = sorted(SEEN)
         if hasattr(queryset, "_result_cache"):
             evaluated = queryset._result_cache is not None
@@ -214,7 +211,7 @@ def within(kind: str, call: Callable[[], Exception | None]) -> None:
 def raised(error: BaseException) -> list[str]:
     """Return an exception and those that it was raised from as text."""
     module = type(error).__module__
-    found = [f"{module}.{type(error).__qualname__}", without_addresses(str(error))]
+    found = [f"{module}.{type(error).__qualname__}", masked(str(error))]
     return found + raised(error.__cause__) if error.__cause__ else found
 
 
@@ -228,9 +225,6 @@ def seen(instance: Any) -> Any:
             getattr(instance, field.attname)
     values, status = dict(instance.__dict__), instance._state
     del values["_state"]
-    for name in clock(instance):
-        if name in values:
-            values[name] = "the time"
     return {
         "class": type(instance).__name__,
         "attributes": {name: _attribute(each) for name, each in values.items()},

@@ -7,19 +7,22 @@ from itertools import count
 from django.conf import settings
 from django.utils import timezone
 
-# An address in memory, or the name of a database.
-VOLATILE = re.compile(r"0x[0-9a-f]{6,}|stack_bench_\w+")
+# An address in memory, the name of a database, or a moment, seldom a whole second.
+VOLATILE = re.compile(
+    r"0x[0-9a-f]{6,}|stack_bench_\w+|\b1[678]\d{8}\b(\.\d+)?"
+    r"|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+|datetime\.datetime\((\d+, ){6}\d+\)"
+)
 EVENTS: list[str] = []
 NOW = [datetime(2026, 1, 1, 12)]  # the one moment that the clock shows
 _numbers = count(1)
 
 
-def without_addresses(text: str) -> str:
+def masked(text: str) -> str:
     return VOLATILE.sub("0x…", text)
 
 
 def note(*parts: object) -> None:
-    EVENTS.append(without_addresses(" ".join(map(str, parts))))
+    EVENTS.append(masked(" ".join(map(str, parts))))
 
 
 def start() -> None:
@@ -35,7 +38,7 @@ def next_number() -> int:
 
 def shown(value: object) -> str:
     """Return a value as text without what differs from process to process."""
-    return f"{type(value).__qualname__} {without_addresses(repr(value))}"
+    return f"{type(value).__qualname__} {masked(repr(value))}"
 
 
 def now() -> datetime:

@@ -209,10 +209,6 @@ class Tracker:
         instance.__dict__["level"] = value
 
 
-class Tracking:
-    level = Tracker()
-
-
 class CountingField(models.IntegerField):
     def get_default(self) -> int:
         return serial()
@@ -258,7 +254,7 @@ class Decoder(json.JSONDecoder):
         return super().decode(text, *args)
 
 
-OPTIONS = ("_base", "_meta", "_keys", "_kinds", "_managers", "_clock")
+OPTIONS = ("_base", "_meta", "_keys", "_kinds", "_managers")
 TABLES = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 WILD = TABLES.pop("_wild")
 NAMES = vars(generic) | vars(models) | globals()
@@ -279,17 +275,12 @@ def define(name: str, table: Mapping[str, Any]) -> Any:
 
 for _name, _table in TABLES.items():
     NAMES[_name] = define(_name, _table)
+NAMES["Tracked"].level = Tracker()
 
 
 def where(feature: str, one: Any, other: Any) -> Any:
     """Return ``one`` if the database has the feature, else the other."""
     return one if getattr(connection.features, feature) else other
-
-
-def clock(model: Any) -> list[str]:
-    """Return the fields that have the time, which no two processes share."""
-    found: list[str] = TABLES.get(model._meta.object_name, {}).get("_clock", [])
-    return found
 
 
 def own_models() -> list[Any]:

@@ -8,8 +8,8 @@ from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections, transaction
 
-from lab.fuzz.events import start, without_addresses
-from lab.fuzz.models import clock, own_models, rows
+from lab.fuzz.events import masked, start
+from lab.fuzz.models import own_models, rows
 from lab.fuzz.words import NAMES, Words
 
 type Rows = dict[str, list[str]]
@@ -102,9 +102,7 @@ class State:
                 continue
             table = model._meta.db_table
             fields = model._meta.local_concrete_fields
-            hidden = clock(model)
-            columns = [quote(each.column) for each in fields if each.name not in hidden]
-            row = ROWS[self._vendor](columns)
+            row = ROWS[self._vendor]([quote(each.column) for each in fields])
             queries.append(f"SELECT '{table}', {row} FROM {quote(table)}")
             self._columns[table] = ", ".join(
                 quote(each.column) for each in fields if not each.generated
@@ -163,5 +161,5 @@ class State:
     def _read(self, query: str) -> Rows:
         found: Rows = {}
         for name, text in self._execute(query):
-            found.setdefault(name, []).append(without_addresses(text))
+            found.setdefault(name, []).append(masked(text))
         return found

@@ -188,11 +188,23 @@ def without(feature: str) -> Iterator[None]:
     """Have a backend that derives from Django's and lacks a feature."""
     features, base = connection.features, type(connection.features)
     features.__class__ = type("Features", (base,), {feature: False})
+    last = connection.ops.last_insert_id
+    if connection.vendor == "postgresql":
+        last = _last_value
     try:
-        with mock.patch.dict(vars(features), {feature: False}):
+        with (
+            mock.patch.dict(vars(features), {feature: False}),
+            mock.patch.object(connection.ops, "last_insert_id", last),
+        ):
             yield
     finally:
         features.__class__ = base
+
+
+def _last_value(cursor: Any, table: str, name: str) -> Any:
+    """Return the primary key of a new row, without RETURNING."""
+    cursor.execute("SELECT lastval()")
+    return cursor.fetchone()[0]
 
 
 def own_compilers() -> Any:
