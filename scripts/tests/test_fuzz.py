@@ -20,13 +20,17 @@ CORPUS = corpus()
 KNOWN = [each["scenario"] for each in CORPUS]
 HIT = Scenario("Plain", lookup={"slug": "'a'"}, defaults={"n": "9"})
 MISS = replace(HIT, lookup={"slug": "'new'"})
+NAIVE = {"seen": "datetime(2026, 2, 3, 4, 5, 6)"}
 # A few of all kinds; ./scripts/stack fuzz --plant all tries every one.
 SAMPLE = (
+    "any exception of an UPDATE",
     "bad defaults fail on a miss",
-    "from_db() sees the new row",
-    "has_receivers",
+    "constraints that are not created",
+    "expressions of all kinds",
     "without auto_now",
+    "without from_db()",
     "without query set's distinct",
+    "without receivers",
 )
 
 
@@ -50,8 +54,8 @@ def test_no_difference_but_that_of_a_plant(stock: Path, patched: Path) -> None:
 
 @pytest.mark.slow
 def test_a_difference_is_shrunk(stock: Path, patched: Path) -> None:
-    reports = search(chosen("has_receivers"), stock, patched, SQLITE, (), 300, 1)
-    found = dict(reports)["has_receivers"].difference
+    reports = search(chosen("without receivers"), stock, patched, SQLITE, (), 300, 1)
+    found = dict(reports)["without receivers"].difference
     assert found
     assert "received" in str(found.places)
     [around] = found.scenario.around
@@ -120,9 +124,11 @@ def test_an_outcome(alike: Pair) -> None:
         Scenario("Loaded", lookup={"slug": "'a'"}, defaults={"n": "'4'"}),
         replace(MISS, defaults={"n": "call(7, 'commit')"}),
         replace(HIT, lookup={"nothing": "1"}, transaction="atomic"),
+        replace(HIT, around=["raising(Stopped, 'written')", "watched_writes()"]),
+        Scenario("Stamps", lookup={"id": "1"}, defaults=NAIVE, around=["aware()"]),
     ]
     outcomes = [stock.outcome for _, stock, _ in alike.compare(asked)]
-    hit, miss, loaded, called, failed = outcomes
+    hit, miss, loaded, called, failed, stopped, warned = outcomes
     assert (hit["created"], miss["created"]) == (False, True)
     assert hit["instance"]["attributes"]["n"] == "int 9"
     rows = ["1 9 'a' 'old'", "2 4 'b' NULL", "3 6 'c' ''"]
@@ -134,6 +140,11 @@ def test_an_outcome(alike: Pair) -> None:
     assert called["events"] == ["called", call, commit, "returned"]
     assert failed["raised"][0] == "django.core.exceptions.FieldError"
     assert failed["tables of default"] == {}
+    assert stopped["raised"][0] == "lab.fuzz.words.Stopped"
+    assert stopped["tables of default"] == {}
+    assert stopped["execute_sql() saw"] == ["SQLUpdateCompiler fuzz_plain"]
+    [warning] = warned["warnings"]
+    assert "Stamps.seen received a naive datetime" in warning
 
 
 @pytest.mark.parametrize(
@@ -167,9 +178,19 @@ def bad(kind: str, key: str = "3", tables: Any = None) -> dict[str, Any]:
     return {"raised": [kind, ""], "events": [], "arguments": arguments} | tables_of
 
 
+def seen(*tables: str) -> dict[str, Any]:
+    return good() | {"execute_sql() saw": [*tables]}
+
+
 TRIGGERED, IGNORED = Scenario("Triggered"), replace(HIT, model="Ignored")
 IGNORED_MISS = replace(IGNORED, create_defaults={"n": "'bad'"})
 NOT_UPDATED, INTEGRITY = "lab.fuzz.models.Ignored.NotUpdated", "db.IntegrityError"
+SIGNAL = replace(HIT, around=["raising(Stopped, 'written', 'signal')"])
+REFUSING = replace(HIT, model="Refusing")
+BROKEN = "django.db.transaction.TransactionManagementError"
+REFUSED = bad(INTEGRITY) | {"raised": [INTEGRITY, "n"]}
+STOPPED = bad("lab.fuzz.words.Stopped", "1")
+COMMITTED = bad("lab.fuzz.words.Stopped", "1", {"fuzz_plain": ["1 9"]})
 TOOK = {"sequence of fuzz_ignored": ["4"]}
 EMPTY = bad("django.core.exceptions.EmptyResultSet")
 
@@ -193,6 +214,21 @@ EMPTY = bad("django.core.exceptions.EmptyResultSet")
         # An object that could not be saved has no key.
         (HIT, bad(INTEGRITY), bad(INTEGRITY, "None"), True),
         (HIT, bad("ValueError"), bad("ValueError", "None"), False),
+        # The patches make more statements visible, never fewer.
+        (HIT, seen(), seen("Update a"), True),
+        (HIT, seen("Update a"), seen(), False),
+        # A float is one, of the same value.
+        (HIT, good(ratio="int 1"), good(ratio="float 1.0"), True),
+        (HIT, good(ratio="int 1"), good(ratio="float 2.0"), False),
+        # RAISE(ROLLBACK) has no transaction to break.
+        (REFUSING, bad(BROKEN), REFUSED, True),
+        (replace(REFUSING, transaction="atomic"), bad(BROKEN), REFUSED, False),
+        (HIT, bad(BROKEN), REFUSED, False),
+        # A signal may come after an UPDATE on its own, but only a signal.
+        (SIGNAL, STOPPED, COMMITTED, True),
+        (replace(SIGNAL, transaction="atomic"), STOPPED, COMMITTED, False),
+        (SIGNAL, STOPPED, good(), False),
+        (HIT, STOPPED, COMMITTED, False),
         # A lazy value may be evaluated; nothing else may happen.
         (HIT, good(), good() | {"events": ["evaluated"]}, True),
         (HIT, good(), good() | {"events": ["call"]}, False),

@@ -90,9 +90,8 @@ def ignored_updates_reach_the_insert(scenario: Scenario, *outcomes: Outcome) -> 
 
 def floats_are_floats(scenario: Scenario, *outcomes: Outcome) -> None:
     """A whole number that SQLite returns for a FloatField is no int any more."""
-    instances = [outcome.get("instance") for outcome in outcomes]
-    if all(isinstance(each, dict) for each in instances):
-        old, new = (each["attributes"] for each in instances)
+    if all(isinstance(outcome.get("instance"), dict) for outcome in outcomes):
+        old, new = (outcome["instance"]["attributes"] for outcome in outcomes)
         for name, text in new.items():
             if text == old.get(name, "").replace("int ", "float ") + ".0":
                 old[name] = text
