@@ -34,7 +34,7 @@ from lab.options import Reader, write
 from patchstack import trees
 
 READ = Reader(check.HELP)
-ABLE = ("sqlite", "postgresql", "mariadb", "mysql")
+ABLE = ("sqlite", "postgresql", "mariadb")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
