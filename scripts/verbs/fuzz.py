@@ -1,10 +1,10 @@
 """Look for a call that ends differently on stock and on patched Django.
 
 Call update_or_create() and get_or_create() with random arguments, on random query
-sets of about fifty models, in and out of transactions. Each call runs on both
+sets of about sixty models, in and out of transactions. Each call runs on both
 Djangos, with the same rows. The verb compares the result or exception, the instance,
-the rows and sequences of all tables, the signals and callables that ran, and the
-transaction. scripts/lab/fuzz/allowed.py lists what may differ.
+the rows and sequences of all tables, the signals and callables that ran, the warnings,
+and the transaction. scripts/lab/fuzz/allowed.py lists what may differ.
 
 If there is a difference, the exit status is 1. The verb makes the call as small as
 it can, shows it with both outcomes, and writes it to a file for --replay. The file

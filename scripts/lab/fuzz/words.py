@@ -20,8 +20,8 @@ from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.core.files.base import ContentFile
 from django.db import (
-    DatabaseError,
     IntegrityError,
+    OperationalError,
     connection,
     connections,
     models,
@@ -139,15 +139,15 @@ class Stopped(Exception):
 def raising(error: type[Exception], when: str, by: str = "wrapper") -> Iterator[None]:
     """Have a statement end with the error: "before", "after", or if it has "written".
 
-    Stopped is raised once, an error that Django may expect each time. ``by`` is an
-    execute wrapper, or a "signal" that reaches the cursor.
+    Stopped and OperationalError are raised once, what Django may expect each time.
+    ``by`` is an execute wrapper, or a "signal" that reaches the cursor.
     """
-    raised = False
+    raised, once = False, (Stopped, OperationalError)
 
     def execute(run: Callable[..., Any], statement: str, *others: Any) -> Any:
         nonlocal raised
         word = statement.split(None, 1)[0]
-        if word not in ("SELECT", "INSERT", "UPDATE") or (raised and error is Stopped):
+        if word not in ("SELECT", "INSERT", "UPDATE") or (raised and error in once):
             return run(statement, *others)
         made = error("raised around a statement")
         if when == "before":
@@ -186,19 +186,21 @@ def _rows(statement: str) -> Any:
 @contextmanager
 def without(feature: str) -> Iterator[None]:
     """Have a backend that derives from Django's and lacks a feature."""
-    features, base = connection.features, type(connection.features)
-    features.__class__ = type("Features", (base,), {feature: False})
-    last = connection.ops.last_insert_id
-    if connection.vendor == "postgresql":
-        last = _last_value
-    try:
-        with (
-            mock.patch.dict(vars(features), {feature: False}),
-            mock.patch.object(connection.ops, "last_insert_id", last),
-        ):
-            yield
-    finally:
-        features.__class__ = base
+    backend = connections["default"]
+    features, base = backend.features, type(backend.features)
+    with ExitStack() as stack:
+        stack.callback(setattr, features, "__class__", base)
+        features.__class__ = type("Features", (base,), {feature: False})
+        stack.enter_context(mock.patch.dict(vars(features), {feature: False}))
+        # What Django's own backends do without a look at the feature.
+        if feature == "uses_savepoints":
+            none = mock.patch.object(backend, "_savepoint_allowed", return_value=False)
+            stack.enter_context(none)
+        if backend.vendor == "postgresql":
+            stack.enter_context(
+                mock.patch.object(backend.ops, "last_insert_id", _last_value)
+            )
+        yield
 
 
 def _last_value(cursor: Any, table: str, name: str) -> Any:
