@@ -187,6 +187,7 @@ IGNORED_MISS = replace(IGNORED, create_defaults={"n": "'bad'"})
 NOT_UPDATED, INTEGRITY = "lab.fuzz.models.Ignored.NotUpdated", "db.IntegrityError"
 SIGNAL = replace(HIT, around=["raising(Stopped, 'written', 'signal')"])
 REFUSING = replace(HIT, model="Refusing")
+WRAPPED = replace(REFUSING, around=["raising(IntegrityError, 'after')"])
 BROKEN = "django.db.transaction.TransactionManagementError"
 REFUSED = bad(INTEGRITY) | {"raised": [INTEGRITY, "n"]}
 STOPPED = bad("lab.fuzz.words.Stopped", "1")
@@ -224,6 +225,9 @@ EMPTY = bad("django.core.exceptions.EmptyResultSet")
         (REFUSING, bad(BROKEN), REFUSED, True),
         (replace(REFUSING, transaction="atomic"), bad(BROKEN), REFUSED, False),
         (HIT, bad(BROKEN), REFUSED, False),
+        # It comes before what a wrapper raises.
+        (WRAPPED, STOPPED, REFUSED, True),
+        (replace(WRAPPED, model="Plain"), STOPPED, REFUSED, False),
         # A signal may come after an UPDATE on its own, but only a signal.
         (SIGNAL, STOPPED, COMMITTED, True),
         (replace(SIGNAL, transaction="atomic"), STOPPED, COMMITTED, False),
