@@ -30,6 +30,7 @@ LABELS = (
     "cache",
     "composite_pk",
     "upsert",
+    "bulk_insert",
 )
 # Tests of bulk_create for which Oracle lacks a feature; without MERGE it is 27.
 SKIPPED = {"bulk_create": 13}
@@ -112,7 +113,7 @@ def raced(database: Database, tree: Path) -> tuple[MergeRaced, dict[str, bool]]:
         name,
         env=environment(tree, database.url) | database.environment(),
         task=f"the race on {name} ended",
-        then=f"./scripts/stack test --db {name} upsert",
+        then=f"./scripts/stack test --db {name} bulk_insert",
     )
     return MergeRaced(**result["race"]), result["refused"]
 
