@@ -23,7 +23,7 @@ MISS = replace(HIT, lookup={"slug": "'new'"})
 NAIVE = {"seen": "datetime(2026, 2, 3, 4, 5, 6)"}
 # A few of all kinds; ./scripts/stack fuzz --plant all tries every one.
 SAMPLE = (
-    "any exception of an UPDATE",
+    "an exception of an UPDATE",
     "bad defaults fail on a miss",
     "constraints that are not created",
     "expressions of all kinds",
