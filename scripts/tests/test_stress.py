@@ -50,6 +50,12 @@ def _cull(self, *args):
 
 DatabaseCache._cull = _cull
 """
+# For one that converts tables.
+NO_CONVERSION = """
+from django.core.cache import conversion
+conversion.get_steps = lambda *args: []
+DatabaseCache.get_many = lambda *args: {}
+"""
 
 
 def stressed(tree: Path, variant: str, phases: Sequence[str], seconds: float) -> Run:
@@ -77,9 +83,10 @@ def test_nothing_is_found_on_patched(patched: Path) -> None:
     }
     assert done.outcomes["incr"].done == "600 of 600 calls"
     assert done.outcomes["kill"].done.startswith("2 kills")
-    for phase in ("add", "mix"):
+    for phase in ("add", "mix", "convert"):
         assert not done.outcomes[phase].done.startswith("0 ")
         assert " 0 records" not in done.outcomes[phase].done
+    assert ", 0 culled" not in done.outcomes["convert"].notes[0]
     strategies = done.outcomes["cull"].figures
     assert list(strategies) == [*STRATEGIES]
     for each in strategies.values():
@@ -107,6 +114,7 @@ def test_each_phase_finds_what_is_broken(stock: Path, tmp_path: Path) -> None:
         assert any(said in line for line in outcomes[phase].findings)
     assert outcomes["cull"].findings == ()
     assert "has no CULL_STRATEGY" in outcomes["cull"].done
+    assert "has no createcachetable --downgrade" in outcomes["convert"].done
 
 
 @pytest.mark.slow
@@ -138,6 +146,13 @@ def test_culling_that_is_broken(
     findings = stressed(tree, PATCHED, ["cull"], 3.6).outcomes["cull"].findings
     for strategy in STRATEGIES:
         assert any(f[: len(strategy)] == strategy and said in f for f in findings)
+
+
+@pytest.mark.slow
+def test_converting_that_is_broken(patched: Path, tmp_path: Path) -> None:
+    tree = changed(patched, tmp_path, NO_CONVERSION)
+    findings = stressed(tree, PATCHED, ["convert"], 1.8).outcomes["convert"].findings
+    assert {"--upgrade: value", "key-0: get() misses"} <= {*findings}
 
 
 # Values
@@ -245,6 +260,9 @@ def test_the_mix_of_a_cache_that_is_not() -> None:
     found = mixed(Mixer(torn, 0))
     assert len(found) == 5
     assert "a torn record" in found[0]
+    found = mixed(Mixer(type("Keeper", (Memory,), {"delete": Memory.get})(), 0))
+    assert found
+    assert all(" of writer 0 is back" in f for f in found)
     # A transaction that cannot be rolled back.
     found = mixed(Mixer(Memory(), 0, nullcontext))
     assert found

@@ -8,19 +8,23 @@ only the damage is done by SQL. These are the phases; --phase chooses from them:
   add      rounds in which all processes add() one key, half of them over an
            expired row: one call returns True, and get() has its value
   mix      get, set, add, touch, delete, incr, get_many and set_many at random:
-           each value that is read is one that was written for its key
+           each value that is read is one that was written for its key, and
+           never an older one of its writer than before
   cull     as mix, by each CULL_STRATEGY in turn, with MAX_ENTRIES half of the
            keys. Half of the calls of one process are in transactions; a part
            of these is rolled back. At the end a set() that culls leaves at most
            MAX_ENTRIES rows and its own
+  convert  mix with culls, incr, and reads of rows that nobody changes, while
+           createcachetable --upgrade and --downgrade convert the table again and
+           again, at times two at once: no row is missed
   kill     --kills writers of large values end by SIGKILL: every key holds a
            whole value, an old or a new one, and nothing is logged as discarded
   corrupt  --rows rows are damaged in seven ways: get() and get_many() miss or
            have the right value; each miss is one WARNING on the logger
            "django.cache", and its row is gone
 
-No exception may reach the caller, except for a deadlock in a transaction, which
-is only counted. incr, add, mix and cull end after --seconds. SQLite is in WAL
+No exception may reach the caller, except in a transaction, for a deadlock or a
+conversion: it is only counted. All up to convert end after --seconds. SQLite is in WAL
 mode, and waits 5 s for a lock as in Django. Random damage may decode to another
 value: it is counted ("other"), but is no finding. The exit status is 1 if there
 is a finding, as there is on stock.

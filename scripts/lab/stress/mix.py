@@ -55,6 +55,8 @@ class Mixer:
         self.calls = self.failed = self.deadlocks = 0
         self.made = -1
         self.broken: list[str] = []
+        # Key and writer → the lowest number of its records that may still be read.
+        self._lowest: dict[tuple[str, int], int] = {}
         self.seen: set[Origin] = set()
         self.refused: list[int] = []
         self.undone: list[int] = []
@@ -104,6 +106,8 @@ class Mixer:
                 cache.touch(key, timeout)
             case "delete":
                 cache.delete(key)
+                if self._atomic is None:
+                    self._lowest[key, self._writer] = self.made + 1
             case "incr":
                 try:
                     self._check({key: cache.incr(key)})
@@ -124,5 +128,8 @@ class Mixer:
             read = (wrong_number if key in NUMBERS else origin)(key, value)
             if isinstance(read, Origin):
                 self.seen.add(read)
-            elif read and len(self.broken) < SHOWN:
+                lowest = self._lowest.get((key, read.writer), 0)
+                self._lowest[key, read.writer] = max(lowest, read.number)
+                read = f"{key}: {read} is back" if read.number < lowest else ""
+            if read and len(self.broken) < SHOWN:
                 self.broken.append(read)

@@ -4,12 +4,15 @@ A new phase is a function of the crew and the plan in PHASES.
 """
 
 import random
+import re
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from lab.stress.worker import RECORD
 
 MODULE = "lab.stress.worker"
 BACKEND = "django/core/cache/backends/db.py"
+COMMAND = "django/core/management/commands/createcachetable.py"
 CULLS_NOTHING = {"MAX_ENTRIES": 1_000_000}
 ROUNDS = 200  # of add() in a request
 PAST = -1_000  # seconds; a timeout that is over
@@ -32,6 +36,10 @@ STRATEGIES = ("random", "fifo", "lru", "lfu", "sieve", "ttl")
 ROOM = len(KEYS) // 2
 CULLS = {"MAX_ENTRIES": ROOM, "CULL_FREQUENCY": 2, "CULL_PROBABILITY": 0.2}
 SIZES = (20_000, 300_000)  # bytes of a value of a writer that is killed
+CONVERTED = {"--upgrade": "data", "--downgrade": "value"}  # flag → column then
+REST = 0.25  # seconds; a process that sleeps through two conversions cannot see that
+KEPT = 600  # rows, more than the command converts in a transaction
+EXPECTED = re.compile("in a transaction (Operational|Programming)Error")
 KILL_WITHIN = 0.25  # seconds from the first call of a writer
 
 
@@ -100,11 +108,11 @@ class Crew:
         return answers
 
     @contextmanager
-    def another(self, name: str) -> Iterator[Worker]:
-        """Start one more process, on the table "stress"."""
+    def another(self, name: str, table: str = "stress") -> Iterator[Worker]:
+        """Start one more process, on a table."""
         with started(name, self.tree, self.url, self.folder, MODULE) as worker:
             worker.ask("join", name=self.name, **OPENED)
-            worker.ask("cache", table="stress", options=CULLS_NOTHING, make=False)
+            worker.ask("cache", table=table, options=CULLS_NOTHING, make=False)
             yield worker
 
 
@@ -144,13 +152,13 @@ def add(crew: Crew, plan: Plan) -> Outcome:
     return Outcome(done, findings)
 
 
-def mix(crew: Crew, plan: Plan) -> Outcome:
+def mix(crew: Crew, plan: Plan, transactions: bool = False) -> Outcome:
     """Let all make random calls."""
-    answers = crew.together("mix", seconds=plan.seconds, transactions=False)
-    calls, failed = judge.sums(answers, "calls", "failed")
+    answers = crew.together("mix", seconds=plan.seconds, transactions=transactions)
+    calls, failed, culls = judge.sums(answers, "calls", "failed", "culled")
     read = len(judge.read(answers))
     return Outcome(
-        f"{calls:,} calls on {len(KEYS)} keys, {read:,} records read",
+        f"{calls:,} calls on {len(KEYS)} keys, {read:,} records read, {culls:,} culled",
         judge.wrong_mix(answers),
         [f"set_many() returned {failed:,} keys as failed"] if failed else [],
     )
@@ -198,6 +206,50 @@ def cull(crew: Crew, plan: Plan) -> Outcome:
         [f"{strategy}: {note}" for strategy, note in zip(figures, notes, strict=True)],
         figures,
     )
+
+
+def keep(crew: Crew, plan: Plan) -> Outcome:
+    """Let all read rows that nobody changes."""
+    keys = names(KEPT)
+    crew.ask("fill", keys=keys, size=RECORD, timeout=DAY)
+    answers = crew.together("keep", keys=keys, seconds=plan.seconds)
+    broken = sorted({line for answer in answers for line in answer["broken"]})
+    (calls,) = judge.sums(answers, "calls")
+    return Outcome(f"{calls:,} reads of {KEPT} keys", [*judge.raised(answers), *broken])
+
+
+def convert(crew: Crew, plan: Plan) -> Outcome:
+    """Let all use a table that is converted again and again."""
+    if "--downgrade" not in (crew.tree / COMMAND).read_text("utf-8"):
+        return Outcome("nothing: this Django has no createcachetable --downgrade")
+    parts: list[Any] = [partial(mix, transactions=True), incr, keep]
+    part = replace(plan, seconds=plan.seconds / len(parts))
+    lines: list[str] = []
+    done: list[str] = []
+    count, table = 0, "stress_convert"
+    with (
+        ThreadPoolExecutor(1) as pool,
+        crew.another("converter 0", table) as first,
+        crew.another("converter 1", table) as second,
+    ):
+        together([first], "convert", flag="--downgrade")
+        for phase in parts:
+            crew.use(table, CULLS if phase is parts[0] else CULLS_NOTHING)
+            using = pool.submit(phase, crew, part)
+            while not using.done():
+                for flag, column in CONVERTED.items():
+                    time.sleep(REST)
+                    who = random.choice([[first], [first, second]])
+                    answers, _ = together(who, "convert", flag=flag)
+                    left = {answer["column"] for answer in answers} - {column}
+                    wrong = [*judge.raised(answers), *left]
+                    lines += [f"{flag}: {line}" for line in wrong]
+                    count += 1
+            lines += using.result().findings
+            done += [using.result().done, *using.result().notes]
+    findings = [line for line in lines if not EXPECTED.search(line)]
+    notes = [*done, *(line for line in lines if EXPECTED.search(line))]
+    return Outcome(f"{count:,} conversions", findings, notes)
 
 
 def kill(crew: Crew, plan: Plan) -> Outcome:
@@ -252,6 +304,7 @@ PHASES: Mapping[str, Callable[[Crew, Plan], Outcome]] = {
     "add": add,
     "mix": mix,
     "cull": cull,
+    "convert": convert,
     "kill": kill,
     "corrupt": corrupt,
 }

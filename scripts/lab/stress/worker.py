@@ -160,6 +160,30 @@ class Stress(Session):
         finally:
             connection.transaction_mode = before
 
+    def keep(self, at: float, number: int, keys: list[str], seconds: float) -> Answer:
+        """Read keys that nobody changes; return what is wrong with their values."""
+        errors: Errors = Counter()
+        broken: set[str] = set()
+        calls = 0
+        wait_until(at)
+        while (ended := time.monotonic()) < at + seconds:
+            found = attempt(errors, lambda: self._cache.get_many(keys)) or {}
+            held = {origin(key, found.get(key)) for key in keys}
+            broken |= {each for each in held if isinstance(each, str)}
+            calls += 1
+        return {"calls": calls, "broken": [*broken], "errors": errors, "ended": ended}
+
+    def convert(self, at: float, number: int, flag: str) -> Answer:
+        """Convert the table, or make it in that format."""
+        from django.core.management import call_command
+
+        errors: Errors = Counter()
+        wait_until(at)
+        command = "createcachetable", self._name, flag, "--verbosity=0"
+        attempt(errors, lambda: call_command(*command))
+        column = Table(self._connection, self._name).column
+        return {"column": column, "errors": errors, "ended": time.monotonic()}
+
     def write(self, number: int, keys: list[str], sizes: list[int], path: str) -> None:
         """Write records for ever; the numbers at ``path`` are calls begun and done."""
         told = numbers(Path(path), 2)
