@@ -113,7 +113,7 @@ class Culling(Session):
         from django.core.cache.backends.db import DatabaseCache
 
         table = f"cache_{strategy}"
-        column = "priority" if strategy in PRIORITIES else "expires"
+        column = "priority" if strategy in PRIORITIES else "expiry"
 
         def look() -> dict[str, int]:
             with self._connection.cursor() as cursor:
