@@ -33,7 +33,7 @@ class Cache:
 
     # The calls that delete an entry if they find that it has expired.
     purging: tuple[str, ...] = ("get", "has_key", "incr")
-    # Whether incr() is a get() and a set() without a timeout.
+    # Whether incr() counts as a set().
     incr_sets = False
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Cache:
             case "incr" if live and call.number:
                 total = live.value + call.number
                 if self.incr_sets:
-                    self.set(key, total, inf, now)
+                    self.set(key, total, live.expires, now)
                 else:
                     self.entries[key] = live._replace(value=total)
                     self.use(key, now)
@@ -179,8 +179,8 @@ class TTL(FIFO):
 class LFU(FIFO):
     """The entry of the lowest priority, the least recently used of them.
 
-    The priority is one more for each use, at most three above the age; a new entry
-    begins one above it. The age is the priority of the last that was evicted.
+    The priority is the number of its uses, the first set() included, above the age at
+    the last one. The age is the priority of the last that was evicted.
     """
 
     moving = ("use",)
@@ -188,14 +188,17 @@ class LFU(FIFO):
     def clear(self) -> None:
         super().clear()
         self.age = 0
+        self.uses: dict[str, int] = {}
         self.priority: dict[str, int] = {}
 
     def added(self, key: str) -> None:
+        self.uses[key] = 1
         self.priority[key] = self.age + 1
 
     def use(self, key: str, now: float) -> None:
         super().use(key, now)
-        self.priority[key] = min(self.priority[key] + 1, self.age + 3)
+        self.uses[key] += 1
+        self.priority[key] = self.age + self.uses[key]
 
     def victim(self, gone: Collection[str]) -> str:
         found = min(self.entries, key=self.priority.__getitem__)
@@ -241,18 +244,21 @@ class S3FIFO(FIFO):
     main one if they were used twice. Else they are evicted, and remembered: as many
     of them as the main queue is long. What is remembered goes to the main queue, from
     whose front it goes back to the end as often as it was used, at most three times.
+    Until the first eviction, what the small queue has no room for goes to the main one.
     """
 
     def clear(self) -> None:
         super().clear()
         self.few = self.room // 10
+        self.filling = True
         self.small: list[str] = []
         self.main: list[str] = []
         self.ghosts: list[str] = []
         self.uses: dict[str, int] = {}
 
     def added(self, key: str) -> None:
-        (self.main if key in self.ghosts else self.small).append(key)
+        to_main = key in self.ghosts or (self.filling and len(self.small) >= self.few)
+        (self.main if to_main else self.small).append(key)
         others = [ghost for ghost in self.ghosts if ghost != key]
         self.ghosts = others[-(self.room - self.few) :]
         self.uses[key] = 0
@@ -266,6 +272,7 @@ class S3FIFO(FIFO):
         (self.small if key in self.small else self.main).remove(key)
 
     def victim(self, gone: Collection[str]) -> str:
+        self.filling = False
         if len(self.small) >= self.few:
             while self.small:
                 key = self.small[0]
