@@ -200,6 +200,13 @@ def test_synthetic_traces(tmp_path: Path) -> None:
     assert one.keys == traces.load("web12", tmp_path, 500, seed=1).keys
     assert one.keys != traces.load("web12", tmp_path, 500, seed=2).keys
     assert traces.load("zipf-1.1", tmp_path, 300, seed=1).label == "zipf-1.1"
+    loop = traces.load("loop", tmp_path, 3_000, seed=1)
+    assert [*loop.keys] == [*range(1_100), *range(1_100), *range(800)]
+    mixed = traces.load("scan", tmp_path, 9_500, seed=1).keys
+    without = traces.load("zipf-1.0", tmp_path, 9_500, seed=1).keys
+    scans = [*mixed[4_000:5_000], *mixed[9_000:]]
+    assert len({*scans} - {*without}) == 1_500
+    assert mixed[:4_000] + mixed[5_000:9_000] == without[:4_000] + without[5_000:9_000]
     with pytest.raises(StackError, match=r"no trace is called 'web99'.*web07"):
         traces.load("web99", tmp_path, None, seed=1)
     keys = traces.zipf(1_000, 50_000, 1.0, seed=7)
@@ -288,6 +295,10 @@ def test_only_a_named_database_must_be_available(
         (["--traces", "web07"], "--traces goes with --replay"),
         (["--replay", "--traces", "web"], "no trace is called 'web'"),
         (["--replay", "--backend", "file", "--db", "x"], "--db goes with --backend db"),
+        (
+            ["--replay", "--share=1", "--entries=3"],
+            "--share does not go with --entries",
+        ),
         (["--replay", "--size"], "--size does not go with --replay"),
         (["--size", "--ops", "touch"], "--ops does not go with --size"),
         (["--size", "--db", "oracle"], "--db: oracle is not one of sqlite, postgresql"),
@@ -683,3 +694,7 @@ def test_a_replay_by_its_options(
     results = json.loads(file.read_text())["results"]
     assert [each["share"] for each in results] == [1] * 3 + [50] * 3
     assert capsys.readouterr().out.startswith("locmem: get")
+    more[2] = "--entries=4,9"
+    assert verb.run(arguments(*words, *more), real) == OK
+    results = json.loads(file.read_text())["results"]
+    assert [each["max_entries"] for each in results] == [4] * 3 + [9] * 3

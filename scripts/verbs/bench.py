@@ -16,8 +16,10 @@ has with the same options and patches.
 --size shows the bytes on disk of 10,000 entries of each kind of values.
 --replay sends request streams (from ../shared/traces, or synthetic
 ones, as the table says) through a real cache, get and on a miss set, for hit
-ratios and writes. A strategy is a value of CULL_STRATEGY (modules of this
-folder, too), lru-1 (LRU one at a time), stock or patched (their defaults).
+ratios and writes. "loop" gets 1,100 keys in turn. "scan" is zipf-1.0, but each
+fifth thousand of its requests is for keys that come once. A strategy is a
+value of CULL_STRATEGY (modules of this folder, too), lru-1 (LRU one at a
+time), stock or patched (their defaults).
 
   ./scripts/stack bench --quick --db postgres --db mariadb --ops "set*,touch"
   ./scripts/stack bench --db postgres --latency 1 --ops "update_or_create*"
@@ -48,7 +50,7 @@ HELP = "./scripts/stack bench --help"
 READ = Reader(HELP)
 # Options of one kind of run only.
 OF_TIMES = ("ops", "rows", "values", "peers", "quick", "resume", "latency")
-OF_REPLAY = ("traces", "backend", "strategy", "limit", "share")
+OF_REPLAY = ("traces", "backend", "strategy", "limit", "share", "entries")
 
 
 def operation_names(text: str) -> tuple[str, ...]:
@@ -94,6 +96,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     option("--strategy", READ.names, "NAMES", "stock,patched")
     option("--limit", READ.whole, "N", "requests of each trace; all")
     option("--share", READ.wholes, "N,N", "MAX_ENTRIES in %% of distinct keys; 10")
+    option("--entries", READ.wholes, "N,N", "MAX_ENTRIES, instead of --share")
 
 
 def refuse(args: argparse.Namespace, names: Sequence[str], why: str) -> None:
@@ -144,6 +147,8 @@ def run_size(args: argparse.Namespace, project: "Project") -> int:
 def run_replay(args: argparse.Namespace, project: "Project") -> int:
     refuse(args, ("size", *OF_TIMES), "does not go with --replay")
     plan = runs.changed(replay.Plan(), args)
+    if plan.entries:
+        refuse(args, ("share",), "does not go with --entries")
     if args.db is not None and plan.backend != replay.DATABASE:
         raise StackError(f"--db goes with --backend {replay.DATABASE}", HELP)
     targets = runs.targets(args, READ)

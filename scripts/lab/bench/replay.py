@@ -38,14 +38,27 @@ class Plan:
     """What is replayed into what.
 
     ``strategies``: "stock" and "patched" for the default of that Django, "lru-1"
-    for LRU one at a time, or a value of CULL_STRATEGY. ``shares`` are MAX_ENTRIES
-    in percent of the distinct keys.
+    for LRU one at a time, or a value of CULL_STRATEGY. ``entries`` are MAX_ENTRIES;
+    without them ``shares`` are, in percent of the distinct keys.
     """
 
     backend: str = DATABASE
     strategies: tuple[str, ...] = (STOCK, PATCHED)
     shares: tuple[int, ...] = (10,)
+    entries: tuple[int, ...] = ()
     seed: int = 1
+
+    def sizes(self, distinct: int) -> dict[int, float]:
+        """Return MAX_ENTRIES → in percent of that many keys.
+
+        >>> Plan(shares=(1, 10)).sizes(12_345)
+        {123: 1, 1234: 10}
+        >>> Plan(entries=(300, 1_000)).sizes(12_345)
+        {300: 2.43, 1000: 8.1}
+        """
+        if self.entries:
+            return {each: round(100 * each / distinct, 2) for each in self.entries}
+        return {max(1, distinct * share // 100): share for share in self.shares}
 
 
 def variant_of(strategy: str) -> str:
@@ -77,7 +90,7 @@ def replay(
 ) -> dict[str, Any]:
     """Get every key in turn and set it on a miss, with each strategy.
 
-    Each has a process of its own for each trace and share, and they take turns.
+    Each has a process of its own for each trace and size, and they take turns.
     On SQLite a database is a file in a temporary folder, as the file cache is.
     Return the data of the JSON file.
     """
@@ -85,10 +98,10 @@ def replay(
     about = {"options": asdict(plan), "results": []}
     data: dict[str, Any] = runs.head("replay", 1, ids) | about
     for trace in traces:
-        for share in plan.shares:
+        for limit, share in plan.sizes(trace.distinct).items():
             with tempfile.TemporaryDirectory(prefix="bench-") as name:
                 data["results"] += replay_one(
-                    trace, share, plan, trees, url, Path(name), data
+                    trace, limit, share, plan, trees, url, Path(name), data
                 )
     if plan.backend != DATABASE:
         del data["database"]
@@ -97,7 +110,8 @@ def replay(
 
 def replay_one(
     trace: Trace,
-    share: int,
+    limit: int,
+    share: float,
     plan: Plan,
     trees: Mapping[str, Path],
     url: str,
@@ -105,7 +119,6 @@ def replay_one(
     data: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """Replay one trace into caches of one size; return a result for each strategy."""
-    limit = max(1, trace.distinct * share // 100)
     about = {"trace": trace.label, "requests": len(trace.keys), "share": share}
     about |= {"distinct": trace.distinct, "max_entries": limit}
     workers: dict[str, Worker] = {}
@@ -132,7 +145,7 @@ def replay_one(
             for strategy, worker in workers.items():
                 tallies[strategy] = worker.ask("replay", keys=chunk)
             done = start + len(chunk)
-            say(f"{trace.name}, {share} %: {done:,} of {len(trace.keys):,} requests")
+            say(f"{trace.name}, {limit:,}: {done:,} of {len(trace.keys):,} requests")
     requests = len(trace.keys)
     results = [
         about
@@ -161,10 +174,10 @@ def show(data: Mapping[str, Any]) -> str:
 def cells(results: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Return the table's rows as text."""
     rows = []
-    first: dict[tuple[str, int], float] = {}
+    first: dict[tuple[str, int], float] = {}  # trace, MAX_ENTRIES → hit ratio
     for each in results:
         ratio = each["hit_ratio"]
-        base = first.setdefault((each["trace"], each["share"]), ratio)
+        base = first.setdefault((each["trace"], each["max_entries"]), ratio)
         more = ["-"] * 3
         if not each["model"]:
             more = [f"{each[name]:,}" for name in ("entries", "most_entries")]

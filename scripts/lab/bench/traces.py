@@ -15,14 +15,18 @@ from common.errors import StackError
 
 # Traces of requests in files.
 FILES = ("web07", "web12", "orm-night", "orm-busy")
-# Name of a trace → objects, requests, and Zipf exponent of a synthetic stream. It
-# replaces a file that is absent. The others are as in the literature on eviction.
-SYNTHETIC = {
+SCAN = "scan"
+# Name of a trace → objects, requests, and Zipf exponent of a synthetic stream, None
+# for the objects in turn. It replaces a file that is absent. The others are as in the
+# literature on eviction. The loop has 10 % more objects than a cache of 1,000 entries.
+SYNTHETIC: dict[str, tuple[int, int, float | None]] = {
     **{
         name: (20_000, 100_000, exponent)
         for name, exponent in zip(FILES, (0.8, 0.9, 1.0, 1.1), strict=True)
     },
     **{f"zipf-{each}": (100_000, 1_000_000, each) for each in (0.9, 1.0, 1.1)},
+    "loop": (1_100, 100_000, None),
+    SCAN: (100_000, 1_000_000, 1.0),
 }
 NAMES = tuple(SYNTHETIC)
 
@@ -75,6 +79,13 @@ def zipf(objects: int, requests: int, exponent: float, seed: int) -> array[int]:
     return array("i", draw.choices(ids, cum_weights=weights, k=requests))
 
 
+def add_scans(keys: array[int], objects: int) -> None:
+    """Let each fifth thousand of the requests be for new keys, once each."""
+    for start in range(4_000, len(keys), 5_000):
+        new = range(objects + start, objects + min(start + 1_000, len(keys)))
+        keys[start : start + 1_000] = array("i", new)
+
+
 def load(name: str, folder: Path, limit: int | None, seed: int) -> Trace:
     """Return the trace of that name from ``folder``, or a synthetic one instead."""
     if name not in NAMES:
@@ -90,7 +101,13 @@ def load(name: str, folder: Path, limit: int | None, seed: int) -> Trace:
     if name in FILES:
         label = f"synthetic Zipf {exponent} ({path.name} is absent)"
     requests = min(limit or requests, requests)
-    return Trace(name, label, zipf(objects, requests, exponent, seed))
+    if exponent is None:
+        looped = array("i", (number % objects for number in range(requests)))
+        return Trace(name, label, looped)
+    keys = zipf(objects, requests, exponent, seed)
+    if name == SCAN:
+        add_scans(keys, objects)
+    return Trace(name, label, keys)
 
 
 def lru_hits(keys: Sequence[int], limit: int) -> int:

@@ -198,7 +198,7 @@ def timings(results: Iterable[Result]) -> list[Timing]:
     )
 
 
-type Ratios = dict[str, dict[int, float]]
+type Ratios = dict[str, dict[float, float]]
 
 
 def replays(results: Iterable[Result]) -> dict[tuple[str, str], Ratios]:
