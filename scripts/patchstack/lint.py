@@ -17,6 +17,7 @@ from patchstack import build, mail, series, upstream
 
 _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 _AM_ENDS = re.compile(r"^(From [0-9a-f]{40} |---( |$)|diff -|Index: )")
+_UNDERLINE = re.compile(r"^([-=~^])\1{3,}$")
 _SUBJECT = re.compile(
     r"^((Fixed|Refs) #\d+(, (Fixed|Refs) #\d+)* -- |(?!(Fixed|Refs) #))[A-Z].*\.$"
 )
@@ -80,6 +81,20 @@ RULES = {
 }
 
 
+def section_until(text: str, number: int) -> list[str]:
+    """Return the lines of a section of reStructuredText until the one of a number.
+
+    >>> section_until("A\\n====\\n\\nB\\n----\\none\\ntwo\\nthree", 7)
+    ['one', 'two']
+    """
+    section: list[str] = []
+    for line in text.splitlines()[:number]:
+        section.append(line)
+        if _UNDERLINE.match(line):
+            section.clear()
+    return section
+
+
 def of_message(subject: Subject) -> Iterator[tuple[str, str]]:
     """Yield (rule, finding) for the message and the author."""
     title, body, author = (
@@ -128,8 +143,13 @@ def of_diff(subject: Subject) -> Iterator[tuple[str, str]]:
     if patch.kind == "feature":
         if not any(path.startswith("docs/") for path in paths):
             yield "documented", "nothing in docs/ is touched"
-        if not any(".. version" in text for _, _, text in added):
-            yield "documented", "no versionadded or versionchanged is added"
+        if not any(
+            ".. version" in line
+            for path, number, _ in added
+            if path.startswith("docs/")
+            for line in section_until(subject.after[path], number)
+        ):
+            yield "documented", "no section has a versionadded or versionchanged"
         if not subject.release_note:
             yield "documented", f"docs-drafts/release-notes/{patch.slug}.txt is missing"
     for path, number, text in added:

@@ -124,7 +124,10 @@ class FIFO(Cache):
 
     def set(self, key: str, value: int, expires: float, now: float) -> None:
         full = len(self.entries) >= self.room
-        if full and (self.in_batches or key not in self.entries):
+        if full and self.frequency and (expired := self.expired(now)):
+            gone = self.entries.keys() - self.left
+            self.delete(max(expired, key=lambda each: (each in gone, each == key)))
+        elif full and (self.in_batches or key not in self.entries):
             self.cull()
         if key not in self.entries:
             self.added(key)
@@ -144,6 +147,10 @@ class FIFO(Cache):
         count = len(self.entries) // self.frequency if self.in_batches else 1
         for _ in range(count):
             self.delete(self.victim(self.entries.keys() - self.left))
+
+    def expired(self, now: float) -> list[str]:
+        """Return the keys of the entries that have expired: one of them goes first."""
+        return [key for key, entry in self.entries.items() if entry.expires <= now]
 
     def added(self, key: str) -> None:
         """Note that a new entry comes."""
