@@ -144,7 +144,7 @@ def test_culling_that_is_broken(
     patched: Path, tmp_path: Path, code: str, said: str
 ) -> None:
     tree = changed(patched, tmp_path, code)
-    findings = stressed(tree, PATCHED, ["cull"], 3.6).outcomes["cull"].findings
+    findings = stressed(tree, PATCHED, ["cull"], 6).outcomes["cull"].findings
     for strategy in STRATEGIES:
         assert any(f[: len(strategy)] == strategy and said in f for f in findings)
 
