@@ -33,8 +33,6 @@ class Cache:
 
     # The calls that delete an entry if they find that it has expired.
     purging: tuple[str, ...] = ("get", "has_key", "incr")
-    # Whether incr() counts as a set().
-    incr_sets = False
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
@@ -72,11 +70,8 @@ class Cache:
                 return live.value
             case "incr" if live and call.number:
                 total = live.value + call.number
-                if self.incr_sets:
-                    self.set(key, total, live.expires, now)
-                else:
-                    self.entries[key] = live._replace(value=total)
-                    self.use(key, now)
+                self.entries[key] = live._replace(value=total)
+                self.use(key, now)
                 return total
         return None
 
@@ -99,7 +94,6 @@ class Database(Cache):
 
 class Files(Cache):
     purging = ("get", "has_key", "incr", "touch", "add")
-    incr_sets = True
 
 
 class FIFO(Cache):
