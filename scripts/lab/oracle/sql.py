@@ -46,6 +46,11 @@ def binds(sql: str) -> list[str]:
     return [found["bind"] for found in BINDS.finditer(sql) if found["bind"]]
 
 
+def is_dml(sql: str) -> bool:
+    """Return whether a statement changes rows, by its first word as the driver does."""
+    return bool(re.match(r"\s*(?:INSERT|UPDATE|DELETE|MERGE)\b", sql, re.IGNORECASE))
+
+
 def fill(sql: str, literal: Callable[[str], str]) -> str:
     """Put a literal in the place of each bind.
 

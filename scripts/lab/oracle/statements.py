@@ -41,6 +41,7 @@ TARGETS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 SHOWN = 60  # characters of a value
 LONGEST = 20_000  # characters of a statement
 HEAD = 200  # characters of a longer one
+ROWS = 5  # of an array, whose values are kept
 
 
 def first_line(error: Exception) -> str:
@@ -63,18 +64,29 @@ class Recorder:
         return self
 
     def execute(
-        self, sql: str, values: Mapping[str, Any], sizes: Mapping[str, Any]
+        self,
+        sql: str,
+        values: Mapping[str, Any],
+        sizes: Mapping[str, Any],
+        row: int | None = None,
     ) -> Result:
-        statement: Statement = {"sql": sql}
-        if len(sql) <= LONGEST:
-            statement["binds"] = {
-                name: shown(value, sizes.get(name)) for name, value in values.items()
-            }
+        binds = {name: shown(value, sizes.get(name)) for name, value in values.items()}
+        if row:
+            # Another row of the same array.
+            statement = self.statements[-1]
+            statement["rows"] += 1
+            statement["binds"] += [binds] if row < ROWS else []
         else:
-            statement["sql"] = f"{sql[:HEAD]}..."
-            statement["characters"] = len(sql)
-            statement["binds by occurrence"] = sql.count(":arg")
-        self.statements.append(statement)
+            statement = {"sql": sql}
+            self.statements.append(statement)
+            if row is not None:
+                statement |= {"rows": 1, "binds": [binds]}
+            elif len(sql) <= LONGEST:
+                statement["binds"] = binds
+            else:
+                statement["sql"] = f"{sql[:HEAD]}..."
+                statement["characters"] = len(sql)
+                statement["binds by occurrence"] = sql.count(":arg")
         if self.refused:
             self.refused -= 1
             error = oracle_error(1)

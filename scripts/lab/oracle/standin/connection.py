@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import oracledb
 
 from lab.oracle import sql as text
-from lab.oracle.standin.errors import commit_error, driver_error
+from lab.oracle.standin import driver
+from lab.oracle.standin.errors import STATEMENTS, commit_error, driver_error
 
 type Row = tuple[Any, ...]
 type Binds = Mapping[str, Any] | Sequence[Any] | None
@@ -29,9 +30,16 @@ class Session(Protocol):
     """The engine's side of a connection. Its errors are oracledb's."""
 
     def execute(
-        self, sql: str, values: Mapping[str, Any], sizes: Mapping[str, Any]
+        self,
+        sql: str,
+        values: Mapping[str, Any],
+        sizes: Mapping[str, Any],
+        row: int | None = None,
     ) -> Result:
-        """Execute one statement of Oracle's; give its variables what they receive."""
+        """Execute one statement of Oracle's; give its variables what they receive.
+
+        ``row`` is the place of its values in an array, None if there is no array.
+        """
 
     def commit(self) -> None: ...
 
@@ -48,9 +56,17 @@ class Engine(Protocol):
 class Lob(oracledb.LOB):
     """A LOB that has its content with it. ``kind`` is the driver's type."""
 
-    def __init__(self, content: str | bytes, kind: object = None) -> None:
+    def __init__(self, content: str | bytes, kind: Any = None) -> None:
         self.content = content
-        self.kind = kind
+        self.kind = kind or (
+            oracledb.DB_TYPE_BLOB
+            if isinstance(content, bytes)
+            else oracledb.DB_TYPE_NCLOB
+        )
+
+    @property
+    def type(self) -> Any:
+        return self.kind
 
     def __del__(self) -> None:
         """Do nothing: no server holds anything, as for oracledb's own LOBs."""
@@ -64,10 +80,14 @@ class Lob(oracledb.LOB):
 
 
 class Variable:
-    """A bind that receives the values of RETURNING ... INTO, one for each row."""
+    """A bind that receives the values of RETURNING ... INTO, one for each row, or what
+    the handler of outputs chose for a column.
+    """
 
-    def __init__(self, kind: object) -> None:
+    def __init__(self, kind: Any, arraysize: int = 1) -> None:
+        driver.declared(kind)
         self.kind = kind
+        self.arraysize = arraysize
         self._values: list[Any] = []
 
     def getvalue(self, position: int = 0) -> list[Any]:
@@ -98,8 +118,9 @@ class Connection:
         self.ping()
         return Cursor(self)
 
-    def createlob(self, kind: object, content: str | bytes = "") -> Lob:
-        return Lob(content, kind)
+    def createlob(self, kind: Any, content: Any = None) -> Lob:
+        driver.check_lob(kind, content)
+        return Lob(content or (b"" if kind is oracledb.DB_TYPE_BLOB else ""), kind)
 
     def ping(self) -> None:
         if not self._open:
@@ -126,7 +147,8 @@ class Cursor:
     """Statements of Oracle's SQL, and the rows that they give."""
 
     arraysize = 100
-    outputtypehandler: object = None  # Values come as Django's handler makes them.
+    # Numbers come as Django's handler makes them; it is asked about LOBs alone.
+    outputtypehandler: Any = None
     description: list[Row] | None = None
     statement: str | None = None
     rowcount = -1
@@ -134,31 +156,121 @@ class Cursor:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._rows: Iterator[Row] = iter(())
-        self._sizes: Mapping[str, Any] = {}
+        self._sizes: Mapping[str, Any] | Sequence[Any] = {}
+        self._errors: list[Any] = []
         self._open = True
 
-    def var(self, typ: object, *ignored: Any, **options: Any) -> Variable:
-        return Variable(typ)
+    def var(
+        self, typ: Any, size: int = 0, arraysize: int = 1, *_: Any, **options: Any
+    ) -> Variable:
+        return Variable(typ, arraysize)
 
     def setinputsizes(self, *sizes: Any, **named: Any) -> None:
-        self._sizes = {name.removeprefix(":"): size for name, size in named.items()}
+        if sizes and named:
+            raise driver_error(
+                "DPY-2005: expecting positional arguments or keyword arguments, not"
+                " both"
+            )
+        for size in (*sizes, *named.values()):
+            if size is not None:
+                driver.declared(size)
+        self._sizes = named or sizes
 
     def execute(self, sql: str, parameters: Binds = None) -> "Cursor":
-        self.executemany(sql, [parameters])
+        if parameters is not None and not isinstance(parameters, list | tuple | dict):
+            raise driver_error("DPY-2003: expecting a dictionary, list or tuple")
+        self._execute(sql, [parameters], None)
         return self
 
-    def executemany(self, sql: str, parameters: Sequence[Binds]) -> None:
+    # The options are for keywords alone since 26.1.0.
+    def executemany(
+        self, sql: str, parameters: list[Any], *, batcherrors: bool = False
+    ) -> None:
+        """Execute a statement for each row.
+
+        It stops at the first row with an error. The rows before it stay, and are not
+        committed. With ``batcherrors`` it goes on, and commits nothing by itself if
+        a row has an error.
+        """
+        if not isinstance(parameters, list):
+            raise driver_error(
+                'DPY-2004: "parameters" argument should be a list of sequences or'
+                " dictionaries"
+            )
+        if batcherrors and not text.is_dml(sql):
+            raise driver_error(
+                'DPY-2040: parameters "batcherrors" and "arraydmlrowcounts" may only be'
+                " true when used with insert, update, delete and merge statements"
+            )
+        self._execute(sql, parameters, [] if batcherrors else None, array=True)
+
+    def getbatcherrors(self) -> list[Any]:
+        return self._errors
+
+    def _execute(
+        self,
+        sql: str,
+        parameters: Sequence[Binds],
+        errors: list[Any] | None,
+        *,
+        array: bool = False,
+    ) -> None:
         self._check_open()
         self.statement, self.description, self.rowcount = sql, None, 0
         sizes, self._sizes = self._sizes, {}
-        for each in parameters:
-            result = self.connection.session.execute(sql, named(sql, each), sizes)
+        sized = sizes_by_name(sql, sizes, parameters)
+        rows = [named(sql, each) for each in parameters]
+        driver.check_rows(rows, sized)
+        self._errors = [] if errors is None else errors
+        for number, values in enumerate(rows):
+            place = number if array else None
+            try:
+                result = self.connection.session.execute(sql, values, sized, place)
+            except oracledb.DatabaseError as error:
+                [found] = error.args
+                if errors is None or found.code in STATEMENTS:
+                    raise
+                found.offset = number
+                errors.append(found)
+                continue
             self.rowcount += result.count
             self._rows = iter(result.rows)
             if result.columns:
                 self.description = [(name, *[None] * 6) for name in result.columns]
-        if self.connection.autocommit:
+                self._rows = self._handled(result)
+        if self.connection.autocommit and not errors:
             self.connection.commit()
+
+    def _handled(self, result: Result) -> Iterator[Row]:
+        """Return rows with the LOBs of a column read, if the handler of outputs has
+        chosen a type of values in rows for it.
+        """
+        inline = set()
+        for place, name in enumerate(result.columns):
+            values = (row[place] for row in result.rows)
+            lob = next((each for each in values if isinstance(each, Lob)), None)
+            if lob is None or self.outputtypehandler is None:
+                continue
+            variable = self.outputtypehandler(self, name, lob.kind, None, None, None)
+            if variable is None:
+                continue
+            if not isinstance(variable, Variable):
+                raise driver_error(
+                    "DPY-2015: type handler should return None or the value returned"
+                    " by a call to cursor.var()"
+                )
+            if self.arraysize > variable.arraysize:
+                raise driver_error(
+                    f"DPY-2016: variable array size of {variable.arraysize} is too"
+                    f" small (should be at least {self.arraysize})"
+                )
+            if driver.declared(variable.kind) in (*driver.RAWS, *driver.TEXTS):
+                inline.add(place)
+        for row in result.rows:
+            yield tuple(
+                value.read() if place in inline and isinstance(value, Lob) else value
+                for place, value in enumerate(row)
+            )
 
     def fetchone(self) -> Row | None:
         return next(iter(self.fetchmany(1)), None)
@@ -185,6 +297,23 @@ class Cursor:
         if not self._open:
             raise driver_error("DPY-1006: cursor is not open")
         self.connection.ping()
+
+
+def sizes_by_name(
+    sql: str, sizes: Mapping[str, Any] | Sequence[Any], parameters: Sequence[Binds]
+) -> dict[str, Any]:
+    """Return the size of each bind by its name; oracledb's error if sizes are
+    positions and binds are names, or the other way round.
+    """
+    by_name = isinstance(sizes, Mapping)
+    for each in parameters if sizes else ():
+        if isinstance(each, Mapping) != by_name:
+            raise driver_error(
+                "DPY-2006: positional and named binds cannot be intermixed"
+            )
+    if isinstance(sizes, Mapping):
+        return {name.removeprefix(":"): size for name, size in sizes.items()}
+    return dict(zip(text.binds(sql), sizes, strict=False))
 
 
 def named(sql: str, parameters: Binds) -> dict[str, Any]:

@@ -64,7 +64,11 @@ class EngineSession(ABC):
         self.call(self.connection.close)
 
     def execute(
-        self, sql: str, values: Mapping[str, Any], sizes: Mapping[str, Any]
+        self,
+        sql: str,
+        values: Mapping[str, Any],
+        sizes: Mapping[str, Any],
+        row: int | None = None,
     ) -> Result:
         """Execute a statement of Oracle's, with literals in the place of binds."""
         check_lengths(sql)

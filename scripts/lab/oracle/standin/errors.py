@@ -32,6 +32,8 @@ ERRORS: Mapping[int, tuple[str, str]] = {
 NUMBERS = {
     code: number for number, (_, codes) in ERRORS.items() for code in codes.split()
 }
+# Errors of a statement, not of a row of its values: no batch goes on after them.
+STATEMENTS = (0, 54, 60, 900, 904, 910, 918, 932, 942, 955)
 # Oracle finds these at COMMIT where constraints are deferred.
 DEFERRABLE = (1, 2291, 2292)
 

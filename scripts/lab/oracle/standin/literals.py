@@ -48,8 +48,8 @@ def literal(value: object, forms: Forms) -> str:
             return forms.interval.format(sign=sign, days=abs(value).days, time=time)
         case str():
             return "'" + value.replace("'", "''") + "'"
-        case bytes() | bytearray() | memoryview():
-            return forms.raw.format(bytes(value).hex()) if len(value) else "NULL"
+        case bytes():
+            return forms.raw.format(value.hex())
         case Lob(content=bytes() as content):
             return forms.blob.format(content.hex())
         case Lob(content=str() as content):
