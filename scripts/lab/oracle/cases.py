@@ -79,7 +79,7 @@ OTHER: Row = (
     FULL
     | {"integer": 7, "boolean": False, "char": "another"}
     | {"date": datetime.date(1, 1, 1), "moment": datetime.datetime(9999, 12, 31)}
-    | {"decimal": Decimal("-0.001"), "real": 1e300, "uuid": B_UUID, "json": "text"}
+    | {"decimal": Decimal("-0.001"), "real": 1e125, "uuid": B_UUID, "json": "text"}
     | {"binary": b"", "address": "192.0.2.1", "code_id": "second", "only_id": 2}
 )
 NULLS: Row = dict.fromkeys(FULL)

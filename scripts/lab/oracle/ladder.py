@@ -13,6 +13,7 @@ from pathlib import Path
 from common.project import Project
 from databases.servers import Database, running
 from databases.targets import Target, Unavailable, resolve, standins
+from databases.urls import DEFAULT
 from lab.client import environment
 from lab.oracle import child, golden
 from lab.oracle.grammars import grammars
@@ -43,11 +44,15 @@ AT_A_TIME = 2
 type Found = tuple[Sequence[str], Sequence[str], Sequence[Cell]]
 
 # Number: name, and the fact that a rung without findings shows.
-RUNGS = {
+RUNGS: Mapping[float, tuple[str, str]] = {
     0: (
         "statements on file",
         "Django sends the reviewed statements, and other databases get the same"
         " INSERT as from stock",
+    ),
+    0.5: (
+        "the driver",
+        "python-oracledb's thin mode takes and encodes every bind, LOB and array",
     ),
     1: ("grammars", "two grammars of Oracle's SQL accept the statements"),
     2: ("a stand-in", "Django's tests pass on an engine with a MERGE of its own"),
@@ -59,7 +64,7 @@ RUNGS = {
 class Rung:
     """The result of a rung; without findings it shows what ``shows`` says."""
 
-    number: int
+    number: float
     name: str
     shows: str
     ran: Sequence[str] = ()
@@ -79,7 +84,7 @@ class Rung:
             yield f"  not shown: {self.shows}"
 
 
-def attempt(number: int, what: str, climb: Callable[[], Found]) -> Rung:
+def attempt(number: float, what: str, climb: Callable[[], Found]) -> Rung:
     """Climb a rung, which needs ``what``; it is not run if that is Unavailable."""
     try:
         ran, findings, cells = climb()
@@ -95,6 +100,26 @@ def statements(stock: Path, tree: Path) -> Found:
     said = (
         f"{oracle} cases on Oracle 19c, 21c and 23ai, {others} cases of INSERT on each"
         f" other database, {len(findings)} findings"
+    )
+    return [said], findings, []
+
+
+def encoded(tree: Path) -> Found:
+    """Let the driver encode the statements that Django makes, for no server."""
+    told = child.told(
+        "wire",
+        *golden.ORACLE,
+        env=environment(tree, DEFAULT),
+        task=f"the Django in {tree} sent nothing",
+        then="./scripts/stack setup",
+    )
+    if reason := told.get("unlike"):
+        raise Unavailable(reason, "pip install oracledb==26.1.0")
+    findings = [f"the driver refuses: {line}" for line in told["refused"]]
+    findings += [f"the driver lets a mistake pass: {name}" for name in told["missed"]]
+    said = (
+        f"oracledb {told['version']} encodes {told['calls']} calls in"
+        f" {told['bytes']:,} bytes, {len(findings)} findings"
     )
     return [said], findings, []
 
@@ -176,7 +201,7 @@ def rungs(
     """Run every available rung on a tree, a pair of its name and path.
 
     Without ``labels`` the stand-ins run LABELS, and the server runs ``touched``.
-    Stock Django has no rungs 0 and 1.
+    Stock Django has no rungs below 2.
     """
 
     def on(number: int, target: Target, chosen: Sequence[str]) -> Rung:
@@ -187,6 +212,7 @@ def rungs(
     if tree[0] != STOCK:
         stock = trees.stock(Project.here())
         yield attempt(0, "Django", lambda: statements(stock, tree[1]))
+        yield attempt(0.5, "oracledb", lambda: encoded(tree[1]))
         yield attempt(1, "two grammars", two_grammars)
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         yield from pool.map(lambda each: on(2, each, labels or LABELS), standins())

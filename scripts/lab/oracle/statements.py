@@ -145,14 +145,18 @@ def recorded(case: "Case", name: str) -> list[Statement]:
         wrapper.cursor = lambda: cursor
     try:
         case.run(name)
-    except (DatabaseError, ValueError) as error:
+    except (DatabaseError, TypeError, ValueError) as error:
         statements.append({"error": f"{type(error).__name__}: {first_line(error)}"})
     return statements
 
 
-def main(names: list[str]) -> None:
+def compiled(
+    names: list[str], connection: type[Connection] = Connection
+) -> dict[str, dict[str, list[Statement]]]:
+    """Return target → case → statements; on Oracle by way of this ``connection``."""
+
     def connect(*, version: str, **_: object) -> Connection:
-        return Connection(Recorder(), "", version)
+        return connection(Recorder(), "", version)
 
     oracledb.connect = connect  # type: ignore[assignment]
     databases: dict[str, dict[str, Any]] = {"default": {}}
@@ -172,7 +176,7 @@ def main(names: list[str]) -> None:
     django.setup()
     from lab.oracle.cases import CASES
 
-    made = {
+    return {
         name: {
             case.name: recorded(case, name)
             for case in CASES
@@ -180,8 +184,7 @@ def main(names: list[str]) -> None:
         }
         for name in names
     }
-    json.dump(made, sys.stdout)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    json.dump(compiled(sys.argv[1:]), sys.stdout)

@@ -8,9 +8,9 @@ impl/thin/messages.pyx in 2.3.0. Thick mode takes what thin mode takes, and more
 rules here are thin mode's.
 
 The rules are stricter where the driver would silently send something else: it decodes
-bytes in a column of texts, encodes texts in a column of bytes, takes the type of the
-first value in the place of one that setinputsizes() gave and that does not fit, and
-makes any value of a column of booleans one.
+bytes in a column of texts and for a CLOB, encodes texts in a column of bytes and for a
+BLOB, takes the type of the first value in the place of one that setinputsizes() gave
+and that does not fit, and makes any value of a column of booleans one.
 """
 
 import datetime
@@ -143,7 +143,9 @@ def check_exact(value: object) -> None:
 
 
 def check_lob(kind: Any, content: object) -> None:
-    """Raise what createlob() raises: connection.py, impl/thin/lob.pyx write()."""
+    """Raise what createlob() raises: connection.py and impl/thin/lob.pyx write(), of
+    which lob.py converts what is refused here.
+    """
     if kind not in LOBS:
         raise TypeError(
             "parameter should be one of oracledb.DB_TYPE_CLOB, oracledb.DB_TYPE_BLOB or"
