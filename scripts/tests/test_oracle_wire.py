@@ -3,6 +3,7 @@
 import datetime
 import decimal
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
@@ -243,7 +244,8 @@ def test_planted_mistakes_are_refused(real: wire.Wire) -> None:
 def test_a_driver_with_other_internals_is_not_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("oracledb.thin_impl.ThinConnImpl", object)
+    module = import_module("oracledb.thin_impl")
+    monkeypatch.setattr(module, "ThinConnImpl", object)
     with pytest.raises(wire.Unlike, match="connects in another way"):
         wire.Wire().sends(INSERT, [1])
     monkeypatch.setattr(child, "told", lambda *_, **__: {"unlike": "other"})
