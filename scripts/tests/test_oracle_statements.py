@@ -10,18 +10,19 @@ import pytest
 from common.errors import StackError
 from lab.oracle import checks, golden, mutants
 
-# The two rows of a table with a key of two columns, one of them nullable.
+# A row of a table with a key of two columns, one of them nullable.
 GOOD = (
     'MERGE INTO "T" USING ('
     "SELECT TO_NUMBER(:arg0) col_0, :arg1 col_1, CAST(:arg2 as INTERVAL DAY(9) TO"
-    " SECOND(6)) col_2 FROM DUAL UNION ALL SELECT TO_NUMBER(:arg3), :arg1,"
-    " CAST(:arg4 as INTERVAL DAY(9) TO SECOND(6)) FROM DUAL) excluded"
-    ' ON ("T"."A" = excluded.col_0 AND ("T"."B, C" = excluded.col_1 OR ("T"."B, C"'
-    " IS NULL AND excluded.col_1 IS NULL)))"
-    ' WHEN MATCHED THEN UPDATE SET "D" = excluded.col_2, "E;" = DEFAULT'
-    ' WHEN NOT MATCHED THEN INSERT ("A", "B, C", "D") VALUES (excluded.col_0,'
-    " excluded.col_1, excluded.col_2)"
+    ' SECOND(6)) col_2 FROM DUAL) "excluded"'
+    ' ON ("T"."A" = "excluded".col_0 AND ("T"."B, C" = "excluded".col_1 OR ("T"."B, C"'
+    ' IS NULL AND "excluded".col_1 IS NULL)))'
+    ' WHEN MATCHED THEN UPDATE SET "D" = "excluded".col_2, "E;" = DEFAULT'
+    ' WHEN NOT MATCHED THEN INSERT ("A", "B, C", "D") VALUES ("excluded".col_0,'
+    ' "excluded".col_1, "excluded".col_2)'
 )
+BINDS = {"arg0": "int 1", "arg1": "str 'a'", "arg2": "timedelta 1", "arg3": "int 2"}
+ARRAY = {"sql": GOOD, "rows": 2, "binds": [BINDS, BINDS]}
 
 
 @pytest.mark.parametrize(
@@ -47,7 +48,7 @@ def test_good_merges() -> None:
 @pytest.mark.parametrize(
     ("check", "old", "new"),
     [
-        ("no_as", ") excluded", ") AS excluded"),
+        ("no_as", ') "excluded"', ') AS "excluded"'),
         ("no_as", 'INTO "T"', 'INTO "T" as "T"'),
         ("on_in_parentheses", "NULL))) WHEN", "NULL)) AND (1 = 1)) OR (1 = 1) WHEN"),
         ("on_in_parentheses", "NULL))) WHEN", "NULL))) AND 1 = 1 WHEN"),
@@ -55,15 +56,15 @@ def test_good_merges() -> None:
         ("set_unqualified", '"E;" = DEFAULT', '"T"."E;" = DEFAULT'),
         ("set_not_compared", 'SET "D"', 'SET "B, C"'),
         ("set_not_compared", '"E;" = DEFAULT', '"A" = DEFAULT'),
-        ("something_to_set", 'SET "D" = excluded.col_2, "E;" = DEFAULT', "SET"),
-        ("something_to_set", '"D" = excluded.col_2, ', ", "),
-        ("from_dual", " FROM DUAL UNION", " UNION"),
+        ("something_to_set", 'SET "D" = "excluded".col_2, "E;" = DEFAULT', "SET"),
+        ("something_to_set", '"D" = "excluded".col_2, ', ", "),
         ("from_dual", " FROM DUAL)", ")"),
+        ("one_row", " FROM DUAL)", " FROM DUAL UNION ALL SELECT 1, 2, 3 FROM DUAL)"),
         ("source_selected", "(SELECT TO_NUMBER(:arg0)", "(VALUES (:arg0)"),
-        ("source_named", ") excluded ON", ") ON"),
-        ("source_named", ") excluded ON", ") excluded (col_0) ON"),
+        ("source_named", ') "excluded" ON', ") ON"),
+        ("source_named", ') "excluded" ON', ') "excluded" (col_0) ON'),
         ("no_semicolon", "col_2)", "col_2);"),
-        ("few_binds", ":arg4", ", ".join([":arg4"] * (checks.MAX_BINDS - 4))),
+        ("few_binds", ":arg1", ", ".join([":arg1"] * (checks.MAX_BINDS - 1))),
     ],
 )
 def test_what_is_wrong_is_found(check: str, old: str, new: str) -> None:
@@ -77,9 +78,10 @@ def test_a_set_column_is_compared_under_an_alias() -> None:
 
 
 def test_each_mutant_is_another_statement_and_caught_as_it_says() -> None:
-    assert mutants.findings(GOOD) == []
+    assert mutants.findings(ARRAY) == []
     assert len(set(mutants.planted(GOOD).values())) == len(mutants.MUTANTS) == 15
     known = {*checks.CHECKS, *mutants.GRAMMARS, mutants.POSTGRESQL}
+    assert len(mutants.BOUND) == 5
     for *_, caught_by in mutants.MUTANTS.values():
         assert caught_by
         assert known.issuperset(caught_by)
@@ -89,17 +91,93 @@ def test_each_mutant_is_another_statement_and_caught_as_it_says() -> None:
 
 def test_a_check_that_sleeps_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(checks.CHECKS, "no_as", lambda merge: True)
-    found = mutants.findings(GOOD)
+    found = mutants.findings(ARRAY)
     assert [line.partition(": MERGE")[0] for line in found] == [
         "no_as lets a mutant pass: AS before the alias of the source",
         "no_as lets a mutant pass: AS before an alias of the target",
     ]
 
 
+def test_a_check_of_binds_that_sleeps_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(checks.BOUND, "no_lob_in_on", lambda sent: True)
+    [found] = mutants.findings(ARRAY)
+    assert found.startswith("no_lob_in_on lets a mutant pass: a LOB in ON: [{")
+
+
+PLAIN = 'INSERT INTO "T" ("A", "B") VALUES (:arg0, :arg1)'
+UNION = (
+    'INSERT INTO "T" ("A", "B") SELECT * FROM (SELECT {0} col_0, :arg1 col_1'
+    " FROM DUAL UNION ALL SELECT :arg2, :arg3 FROM DUAL)"
+)
+
+
+@pytest.mark.parametrize(
+    ("sql", "binds", "problem"),
+    [
+        (PLAIN, "bytes of 40,000: b'x'...; NULL", ""),
+        (PLAIN, "DB_TYPE_BLOB of 40,000: b'x'...; OUT int", ""),
+        (PLAIN, "Oracle_blob of 2,001: b'x'...; NULL", "known_types"),
+        (PLAIN, "memory b'x'; NULL", "known_types"),
+        (UNION.format(":arg0"), "int 1; str 'a'; Decimal 1; NULL", ""),
+        (UNION.format(":arg0"), "int 1; str 'a'; str 'b'; NULL", "one_type_in_a_union"),
+        (
+            UNION.format("TO_NCLOB(:arg0)"),
+            "str 'a'; str 'a'; DB_TYPE_CLOB of 4,001: 'x'...; NULL",
+            "",
+        ),
+        (
+            UNION.format("TO_NCLOB(:arg0)"),
+            "str 'a'; str 'a'; str 'a'; NULL",
+            "one_type_in_a_union",
+        ),
+        (UNION.format(":arg0"), "bytes of 2,000: b'x'...; NULL; NULL; NULL", ""),
+        (
+            UNION.format(":arg0"),
+            "bytes of 2,001: b'x'...; NULL; NULL; NULL",
+            "short_values",
+        ),
+        (
+            UNION.format(":arg0"),
+            "str of 4,001: 'x'...; NULL; NULL; NULL",
+            "short_values",
+        ),
+        (GOOD, "int 1; DB_TYPE_CLOB of 4,001: 'x'...; timedelta 1", "no_lob_in_on"),
+        (GOOD.replace(":arg1", "TO_NCLOB(:arg1)"), "int 1; str 'x'", "no_lob_in_on"),
+    ],
+)
+def test_checks_of_binds(sql: str, binds: str, problem: str) -> None:
+    named = {f"arg{place}": bind for place, bind in enumerate(binds.split("; "))}
+    found = checks.bound_problems({"sql": sql, "binds": named})
+    assert found == ([problem] if problem else [])
+
+
+def test_checks_of_arrays() -> None:
+    def problems(rows: int, *binds: str) -> list[str]:
+        rows_of_one = [{"arg0": bind} for bind in binds]
+        return checks.bound_problems({"sql": "x", "rows": rows, "binds": rows_of_one})
+
+    assert problems(1_000, "int 1", "NULL", "float 1.5") == []
+    assert problems(1_001, "int 1") == ["few_rows"]
+    for other in ("str 'b'", "bytes b'b'", "DB_TYPE_CLOB 'b'"):
+        assert problems(2, "DB_TYPE_BLOB b'a'", other) == ["one_type_in_an_array"]
+
+
+def test_one_shape_has_one_text() -> None:
+    other = ARRAY | {"sql": GOOD.replace(' AND ("T"', ' AND  ("T"')}
+    lobs = [BINDS | {"arg1": "DB_TYPE_CLOB of 4,001: 'x'..."}]
+    assert [*golden.static({"a": [ARRAY, ARRAY, other | {"binds": lobs}]})][1:] == []
+    found = [*golden.static({"a": [ARRAY, other, {"sql": PLAIN, "binds": {}}]})]
+    assert [line.partition(": MERGE")[0] for line in found] == [
+        "a: 2 texts of one shape"
+    ]
+
+
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The golden file of trees that compile the same on every target."""
-    merge = {"sql": GOOD, "binds": {"arg0": "int 1"}}
+    merge = ARRAY
     monkeypatch.setattr(golden, "FILE", tmp_path / "golden.jsonl")
 
     def compiled(tree: Path, targets: list[str]) -> golden.Targets:
@@ -117,7 +195,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("old", "new", "finding"),
     [
         ("= DEFAULT", "= NULL", f"{mutants.GOOD}: statement 1 differs at"),
-        ("int 1", "int 2", '{"arg0": "int 2"}}» before'),
+        ("int 1", "int 3", '"int 3", "arg1"'),
         ('"error": "no"', '"error": "yes"', "b: statement 1 differs at character 11"),
         ('"case": "b"', '"case": "c"', "c: statement 1 differs at character 1"),
     ],
@@ -144,7 +222,7 @@ def test_a_golden_file_that_is_not_there(file: Path) -> None:
 
 
 def test_static_checks_of_what_is_compiled() -> None:
-    bad = GOOD.replace(") excluded", ") AS excluded")
+    bad = GOOD.replace(') "excluded"', ') AS "excluded"')
     cases: golden.Cases = {
         "bad": [{"sql": bad, "binds": {}}],
         "insert": [{"sql": "INSERT INTO x AS y", "binds": {}}],

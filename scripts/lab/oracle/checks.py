@@ -1,15 +1,41 @@
-"""Static checks of every MERGE that Django sends to Oracle.
+"""Static checks of every MERGE that Django sends to Oracle, and of all binds.
 
 The checks know the statement's shape, not the language: for that see the grammars.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-from lab.oracle.sql import INSIDE, binds, mask
+from lab.oracle.sql import ARGUMENT, INSIDE, binds, mask
 
 MAX_BINDS = 65_535
+# Of an array: an array needs memory for as many of its longest values.
+MAX_ROWS = 1_000
+# The longest values in a select list, in bytes, where MAX_STRING_SIZE is STANDARD.
+LONGEST = {"bytes": 2_000, "str": 4_000}
+# Each type of a bind that statements.shown() names: the group that shares a column.
+GROUPS = {
+    **dict.fromkeys(("int", "float", "Decimal", "bool"), "number"),
+    **dict.fromkeys(("date", "datetime", "Oracle_datetime"), "time"),
+    "timedelta": "interval",
+    "str": "text",
+    "bytes": "raw",
+    "DB_TYPE_BLOB": "BLOB",
+    **dict.fromkeys(("DB_TYPE_CLOB", "DB_TYPE_NCLOB"), "CLOB"),
+}
+# What converts a bind in a select list: the group of its result.
+CONVERSIONS = {
+    "TO_NUMBER": "number",
+    "TO_NCLOB": "CLOB",
+    "TO_BLOB": "BLOB",
+    "TO_DATE": "time",
+    "TO_TIMESTAMP": "time",
+    "CAST": "interval",
+}
+LOBS = ("BLOB", "CLOB")
 
 
 @dataclass(frozen=True)
@@ -85,6 +111,120 @@ CHECKS: Mapping[str, Callable[[Merge], object]] = {
     # The driver takes one statement without its end (ORA-00933).
     "no_semicolon": lambda merge: ";" not in merge.text,
     "few_binds": lambda merge: len(binds(merge.text)) <= MAX_BINDS,
+    # More rows are an array of binds, so that the text is the same.
+    "one_row": lambda merge: not re.search(r"\bUNION\b", merge.text),
+}
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A statement with the binds of its rows, or of those on file, as texts."""
+
+    sql: str
+    rows: Sequence[Mapping[str, str]]
+    number: int
+
+    @cached_property
+    def selects(self) -> list[list[str]]:
+        """The items of each SELECT of binds: "TO_NUMBER(:arg0) col_0"."""
+        found = re.search(rf"\((SELECT (?!\*){INSIDE})\)", mask(self.sql)[0])
+        each = found[1].split(" UNION ALL ") if found else []
+        items = [re.sub("^SELECT | FROM DUAL$", "", select) for select in each]
+        found_items = (re.findall(ARGUMENT, row) for row in items)
+        return [[item.strip() for item in row if item.strip()] for row in found_items]
+
+    def types(self, name: str) -> set[str]:
+        """Return the groups of a bind's values, "" for a type that is unknown."""
+        return {
+            GROUPS.get(type_name(row[name]), "")
+            for row in self.rows
+            if row.get(name, "NULL") != "NULL" and not row[name].startswith("OUT ")
+        }
+
+    def item_types(self, item: str) -> set[str]:
+        """Return the groups of an item of a SELECT."""
+        if found := re.match(r"(\w+)\(", item):
+            return {CONVERSIONS.get(found[1].upper(), "")}
+        return {group for name in binds(item) for group in self.types(name)}
+
+
+def type_name(shown: str) -> str:
+    """Return the type of a bind.
+
+    >>> type_name("str of 4,000: 'x'..."), type_name("date as DB_TYPE_DATE 2026-01-02")
+    ('str', 'date')
+    """
+    return shown.partition(" ")[0]
+
+
+def size(shown: str) -> int:
+    """Return the length of a bind, 0 for a short one.
+
+    >>> size("bytes of 40,000: b'x'..."), size("int 7")
+    (40000, 0)
+    """
+    found = re.match(r"\w+(?: as \w+)? of ([\d,]+): ", shown)
+    return int(found[1].replace(",", "")) if found else 0
+
+
+def sent(statement: Mapping[str, Any]) -> Sent:
+    """Take a statement of a golden file."""
+    given = statement["binds"]
+    rows = given if isinstance(given, list) else [given]
+    return Sent(statement["sql"], rows, statement.get("rows", 1))
+
+
+def _each(sent: Sent) -> list[str]:
+    return [shown for row in sent.rows for shown in row.values()]
+
+
+def _short(sent: Sent) -> bool:
+    """Return whether all binds are short enough for where they are.
+
+    A plain VALUES takes longer bytes.
+    """
+    if not sent.selects:
+        return True
+    return all(
+        size(each) <= LONGEST.get(type_name(each), size(each)) for each in _each(sent)
+    )
+
+
+def _no_lob_in_on(sent: Sent) -> bool:
+    found = re.search(r"\) (\S+) ON \((.*?)\) WHEN ", mask(sent.sql)[0])
+    if found is None or not sent.selects:
+        return True
+    compared = set(re.findall(rf"{re.escape(found[1])}\.(\w+)", found[2]))
+    return not any(
+        sent.item_types(item) & {*LOBS}
+        for item in sent.selects[0]
+        if item.rpartition(" ")[2] in compared
+    )
+
+
+def _one_type_in_a_union(sent: Sent) -> bool:
+    columns = zip(*sent.selects, strict=False) if len(sent.selects) > 1 else ()
+    return all(
+        len({group for item in column for group in sent.item_types(item)}) <= 1
+        for column in columns
+    )
+
+
+BOUND: Mapping[str, Callable[[Sent], object]] = {
+    # The driver's own types, as subclasses may be refused.
+    "known_types": lambda sent: all(
+        type_name(each) in {*GROUPS, "NULL", "OUT"} for each in _each(sent)
+    ),
+    # The driver takes the type of an array from its first value.
+    "one_type_in_an_array": lambda sent: all(
+        len(sent.types(name)) <= 1 for name in sent.rows[0]
+    ),
+    "one_type_in_a_union": _one_type_in_a_union,
+    # ORA-00932.
+    "no_lob_in_on": _no_lob_in_on,
+    # ORA-01461 and the like.
+    "short_values": _short,
+    "few_rows": lambda sent: sent.number <= MAX_ROWS,
 }
 
 
@@ -92,3 +232,28 @@ def problems(sql: str) -> list[str]:
     """Return the names of the checks that a MERGE does not pass."""
     merge = parsed(sql)
     return [name for name, holds in CHECKS.items() if not holds(merge)]
+
+
+def bound_problems(statement: Mapping[str, Any]) -> list[str]:
+    """Return the names of the checks that the binds of a statement do not pass."""
+    taken = sent(statement)
+    return [name for name, holds in BOUND.items() if not holds(taken)]
+
+
+def texts(statements: Sequence[Mapping[str, Any]]) -> dict[Any, set[str]]:
+    """Return shape → texts of the arrays of a call, where one shape has one text.
+
+    A shape is the beginning of a text, which binds are LOBs, and which items are none.
+    """
+    found: dict[Any, set[str]] = {}
+    for statement in statements:
+        if "rows" in statement:
+            taken = sent(statement)
+            head = re.match(r'\w+ INTO "[^"]+"', taken.sql)
+            types = tuple(
+                (name, bool(taken.types(name) & {*LOBS})) for name in taken.rows[0]
+            )
+            nulls = [not binds(item) for row in taken.selects for item in row]
+            shape = (head and head[0], types, *nulls)
+            found.setdefault(shape, set()).add(taken.sql)
+    return found

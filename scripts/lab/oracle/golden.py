@@ -112,26 +112,33 @@ def on_file() -> dict[str, str]:
     }
 
 
-def good() -> str:
+def good() -> Statement:
     """Return the MERGE on file into which mistakes are planted.
 
     StackError if it is not there.
     """
-    name = f"{ORACLE[0]}: {mutants.GOOD}: statement 1"
     try:
-        return on_file()[name]
-    except KeyError:
+        return read()[ORACLE[0]][mutants.GOOD][0]
+    except (KeyError, IndexError):
+        name = f"{ORACLE[0]}: {mutants.GOOD}: statement 1"
         raise StackError(f"golden.jsonl has no {name}", COMMAND) from None
 
 
 def static(cases: Cases) -> Iterator[str]:
-    """Yield a line for each static check that a MERGE does not pass."""
+    """Yield a line for each static check that a statement does not pass."""
     for name, sql in whole(cases):
         if sql.startswith("MERGE"):
             for check in checks.problems(sql):
                 yield f"{name}: {check} does not hold: {sql}"
     for case, statements in cases.items():
-        for statement in statements:
+        for shape in checks.texts(statements).values():
+            if len(shape) > 1:
+                yield f"{case}: {len(shape)} texts of one shape: {min(shape)}"
+        for number, statement in enumerate(statements, 1):
+            if "binds" in statement:
+                for check in checks.bound_problems(statement):
+                    sql = statement["sql"]
+                    yield f"{case}: statement {number}: {check} does not hold: {sql}"
             if statement.get("binds by occurrence", 0) > checks.MAX_BINDS:
                 yield f"{case}: {statement['binds by occurrence']:,} binds"
 

@@ -19,10 +19,11 @@ PATIENCE = 60  # seconds
 KEY = "key"
 TABLE = 'CREATE TABLE "RACE" ("NAME" NVARCHAR2(20) PRIMARY KEY, "V" NUMBER(11))'
 MERGE = """\
-MERGE INTO "RACE" USING (SELECT %s col_0, TO_NUMBER(%s) col_1 FROM DUAL) excluded \
-ON ("RACE"."NAME" = excluded.col_0) \
-WHEN MATCHED THEN UPDATE SET "V" = excluded.col_1 \
-WHEN NOT MATCHED THEN INSERT ("NAME", "V") VALUES (excluded.col_0, excluded.col_1)"""
+MERGE INTO "RACE" USING (SELECT %s col_0, TO_NUMBER(%s) col_1 FROM DUAL) "excluded" \
+ON ("RACE"."NAME" = "excluded".col_0) \
+WHEN MATCHED THEN UPDATE SET "V" = "excluded".col_1 \
+WHEN NOT MATCHED THEN INSERT ("NAME", "V") \
+VALUES ("excluded".col_0, "excluded".col_1)"""
 
 
 @dataclass(frozen=True)

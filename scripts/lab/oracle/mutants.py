@@ -6,13 +6,14 @@ in every run, and one that is not caught where it must be is a finding.
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lab.oracle import checks
 
 GRAMMARS = ("oceanbase", "antlr")
 POSTGRESQL = "standin-postgres"
 
-# Two columns in ON and in SET, two rows.
+# Two columns in ON and in SET, an array of two rows.
 GOOD = "Total: two rows, update two on the constraint"
 
 AS = ("no_as", *GRAMMARS)
@@ -29,12 +30,16 @@ MUTANTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
         ("set_unqualified", POSTGRESQL),
     ),
     "AS before the alias of the source": (
-        r"\) (\w+) ON \(",
+        r'\) (\w+|"\w+") ON \(',
         r") AS \1 ON (",
         ("source_named", *AS),
     ),
     "AS before an alias of the target": (r'^(MERGE INTO "[^"]+")', r"\1 AS target", AS),
-    "no alias of the source": (r"\) \w+ ON \(", ") ON (", ("source_named",)),
+    "no alias of the source": (
+        r'\) (?:\w+|"\w+") ON \(',
+        ") ON (",
+        ("source_named",),
+    ),
     "ON without parentheses": (
         r" ON \((.*?)\) WHEN ",
         r" ON \1 WHEN ",
@@ -44,22 +49,59 @@ MUTANTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     # ORA-38104; no grammar can know.
     "a column of ON in SET": (
         r'( ON \("[^"]+"\.("[^"]+").* UPDATE SET )',
-        r"\1\2 = excluded.col_0, ",
+        r"\1\2 = NULL, ",
         ("set_not_compared",),
     ),
     "ON CONFLICT": ("$", " ON CONFLICT DO NOTHING", GRAMMARS),
     "DO NOTHING": ("UPDATE SET .*? WHEN", "DO NOTHING WHEN", SET),
-    "the first SELECT without FROM DUAL": (" FROM DUAL UNION", " UNION", DUAL),
-    "the last SELECT without FROM DUAL": (r" FROM DUAL\)", ")", DUAL),
+    "SELECT without FROM DUAL": (r" FROM DUAL\)", ")", DUAL),
+    # Valid, but with a text for each number of rows.
+    "a row more by UNION ALL": (
+        r"USING \((SELECT .*?) FROM DUAL\)",
+        r"USING (\1 FROM DUAL UNION ALL \1 FROM DUAL)",
+        ("one_row",),
+    ),
     "a semicolon at the end": ("$", ";", ("no_semicolon", *GRAMMARS)),
     "VALUES as the source": (
-        r"USING \(.*\) (\w+) ON \(",
+        r'USING \(.*\) (\w+|"\w+") ON \(',
         r"USING (VALUES (:arg0, :arg1)) \1 (col_0, col_1) ON (",
         ("source_selected", "source_named", *GRAMMARS),
     ),
     "WHEN MATCHED without THEN": ("WHEN MATCHED THEN", "WHEN MATCHED", SET),
     "nothing to set": ("UPDATE SET .*? WHEN", "UPDATE SET WHEN", SET),
 }
+
+
+BLOB, CLOB = "DB_TYPE_BLOB of 4,000: b'x'...", "DB_TYPE_CLOB of 4,001: 'x'..."
+# Mistake in the binds of a row of an array, the first or the second: a column's place,
+# its new bind, and the static check that must catch it. What the driver itself must
+# refuse is in wire.py, too.
+BOUND: Mapping[str, tuple[int, Mapping[int, str], str]] = {
+    "a subclass of bytes": (2, {0: "Bytes of 2,001: b'x'..."}, "known_types"),
+    "a LOB in ON": (0, {0: CLOB, 1: CLOB}, "no_lob_in_on"),
+    "RAW of 2,001 bytes": (
+        2,
+        {0: "bytes of 2,001: b'x'...", 1: "NULL"},
+        "short_values",
+    ),
+    "a str in a column of BLOBs": (2, {0: BLOB, 1: "str 'x'"}, "one_type_in_an_array"),
+    "an array that mixes types": (3, {1: "str '1'"}, "one_type_in_an_array"),
+}
+
+
+def planted_binds(statement: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return mistake → an array of two rows with it.
+
+    ON compares the first bind; it has been converted as it has to be for a number.
+    """
+    sql = re.sub(r"TO_\w+\((:arg[0-2])\)", r"\1", statement["sql"])
+    found = {}
+    for name, (place, changes, _) in BOUND.items():
+        rows = [dict(row) for row in statement["binds"]]
+        for row, bind in changes.items():
+            rows[row][f"arg{place}"] = bind
+        found[name] = {**statement, "sql": sql, "binds": rows}
+    return found
 
 
 def planted(sql: str, catcher: str = "") -> dict[str, str]:
@@ -92,8 +134,12 @@ def missed(
     ]
 
 
-def findings(good: str) -> list[str]:
+def findings(good: Mapping[str, Any]) -> list[str]:
     """Return a line for each mistake that a static check had to catch and did not."""
-    each = planted(good)
+    each = planted(good["sql"])
     caught = {name: checks.problems(sql) for name, sql in each.items()}
-    return missed(each, [*checks.CHECKS], caught)
+    return missed(each, [*checks.CHECKS], caught) + [
+        f"{BOUND[name][2]} lets a mutant pass: {name}: {statement['binds']}"
+        for name, statement in planted_binds(good).items()
+        if BOUND[name][2] not in checks.bound_problems(statement)
+    ]

@@ -125,6 +125,19 @@ def shown(value: Any, size: Any = None) -> str:
     return f"{kind} {value!r}"
 
 
+def collapsed(statements: list[Statement]) -> list[Statement]:
+    """Return statements with one for consecutive arrays of the same text, which has
+    the numbers of rows of the others.
+    """
+    kept: list[Statement] = []
+    for statement in statements:
+        if kept and "rows" in statement and statement["sql"] == kept[-1]["sql"]:
+            kept[-1].setdefault("more arrays", []).append(statement["rows"])
+        else:
+            kept.append(statement)
+    return kept
+
+
 def recorded(case: "Case", name: str) -> list[Statement]:
     """Return the statements of a case on a target."""
     wrapper = connections[name]
@@ -147,7 +160,7 @@ def recorded(case: "Case", name: str) -> list[Statement]:
         case.run(name)
     except (DatabaseError, TypeError, ValueError) as error:
         statements.append({"error": f"{type(error).__name__}: {first_line(error)}"})
-    return statements
+    return collapsed(statements) if case.big else statements
 
 
 def compiled(
