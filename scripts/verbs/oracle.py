@@ -5,6 +5,7 @@ patches/; with --src the files of django-upstream/src as they are.
 
   rung 0   Django makes the recorded statements and binds for Oracle, those of
            scripts/lab/oracle/golden.jsonl, and stock's for other databases
+  rung 0.5 python-oracledb takes and encodes each of them, for no server
   rung 1   two grammars of Oracle's SQL accept them, and no planted mistake
   rung 2   Django's tests pass on engines that stand in for Oracle: H2 in Oracle
            mode, as 19 and as 23, and PostgreSQL
