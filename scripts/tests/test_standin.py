@@ -240,6 +240,12 @@ for sql, *values in json.load(sys.stdin):
         if sql == "COMMIT":
             told.append(connection.commit())
             continue
+        if sql == "MANY":
+            sql, rows, goes_on = values
+            cursor.executemany(sql, rows, batcherrors=goes_on)
+            errors = [(each.offset, each.code) for each in cursor.getbatcherrors()]
+            told.append([cursor.rowcount, errors])
+            continue
         cursor.execute(sql, values)
         told.append(cursor.fetchall() if cursor.description else cursor.rowcount)
     except oracledb.Error as error:
@@ -347,6 +353,32 @@ def test_foreign_keys(database: Database) -> None:
         assert "ORA-02291" in commit[2]
         assert (parent, last[1]) == (1, 2091)
         assert "ORA-02292" in last[2]
+
+
+@pytest.mark.slow
+def test_arrays(database: Database) -> None:
+    merge = (
+        'MERGE INTO "T" USING (SELECT :a col_0, TO_NUMBER(:b) col_1 FROM DUAL)'
+        ' "excluded" ON ("T"."NAME" = "excluded".col_0) WHEN MATCHED THEN UPDATE SET'
+        ' "N" = "excluded".col_1 WHEN NOT MATCHED THEN INSERT ("NAME", "N")'
+        ' VALUES ("excluded".col_0, "excluded".col_1)'
+    )
+    names = ('SELECT "NAME", "N" FROM "T" ORDER BY 1',)
+    found = told(
+        database,
+        (KEYED,),
+        # The second row of a key, and a row that the table refuses.
+        ("MANY", INSERT, [["a", 1], ["a", 2], ["b", -1], ["c", 3]], True),
+        ("MANY", merge, [["a", 4], ["d", 5], ["d", 6]], True),
+        names,
+        ("MANY", INSERT, [["e", 1], ["a", 2], ["f", 3]], False),
+        names,
+    )
+    assert found[2:4] == [[2, [[1, 1], [2, 2290]]], [3, []]]
+    assert found[4] == [["a", 4], ["c", 3], ["d", 6]]
+    # It stops at the first error, and the row before it stays.
+    assert found[5][1] == 1
+    assert found[6] == [*found[4], ["e", 1]]
 
 
 @pytest.mark.slow

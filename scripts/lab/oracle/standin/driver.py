@@ -1,11 +1,11 @@
 """Which binds python-oracledb takes, as rules in Python for both doubles.
 
-Read in its source distributions 2.3.0 and 26.1.0. Where the two differ, the rule is
-the stricter one: 2.3.0 also makes LOBs of texts and bytes in a column of LOBs. Files: impl/base/cursor.pyx and bind_var.pyx (arrays and sizes),
-metadata.pyx from_value() (the type of a value; var.pyx in 2.3.0), connection.pyx
-_check_value(), and the encoding, which is impl/base/converters.pyx in 26.1.0 and
-impl/thin/messages.pyx in 2.3.0. Thick mode takes what thin mode takes, and more: the
-rules here are thin mode's.
+Read in its source distributions 2.3.0 and 26.1.0. Where the two differ, the rule is the
+stricter one: 2.3.0 also makes LOBs of texts and bytes in a column of LOBs. Files:
+impl/base/cursor.pyx and bind_var.pyx (arrays and sizes), metadata.pyx from_value() (the
+type of a value; var.pyx in 2.3.0), connection.pyx _check_value(), and the encoding,
+which is impl/base/converters.pyx in 26.1.0 and impl/thin/messages.pyx in 2.3.0. Thick
+mode takes what thin mode takes, and more: the rules here are thin mode's.
 
 The rules are stricter where the driver would silently send something else: it decodes
 bytes in a column of texts and for a CLOB, encodes texts in a column of bytes and for a
