@@ -1,5 +1,7 @@
-"""Files that are there whole, or not at all."""
+"""Files and folders that are there whole, or not at all."""
 
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -11,3 +13,16 @@ def write_whole(path: Path, text: str, mode: int = 0o666) -> None:
     fresh.touch(mode)
     fresh.write_text(text, encoding="utf-8")
     fresh.replace(path)
+
+
+def make_whole(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Make a folder that ``fill`` has made elsewhere, unless it is there."""
+    if folder.is_dir():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
+        fresh = Path(work) / "fresh"
+        fill(fresh)
+        # Another run may have been faster.
+        if not folder.is_dir():
+            fresh.rename(folder)

@@ -9,7 +9,6 @@ import hashlib
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from unittest.mock import MagicMock
 
 from common.errors import last_line
+from common.files import make_whole
 from common.progress import step
 from common.project import user_cache
 from databases.family import Unavailable
@@ -65,13 +65,8 @@ def installed() -> Path:
     Unavailable without a network.
     """
     pins = [package for package, *_ in BACKENDS.values()]
-    name = hashlib.sha256(" ".join(pins).encode()).hexdigest()[:16]
-    folder = user_cache() / "backends" / name
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
-        fresh = Path(work) / "packages"
+
+    def install(fresh: Path) -> None:
         # Without what they need: they are to use the Django of a tree.
         pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--quiet"]
         pip += ["--retries=1", "--only-binary=:all:", "--target", str(fresh)]
@@ -84,9 +79,10 @@ def installed() -> Path:
                 f"pip cannot install the backends: {last_line(done.stderr)}",
                 f"with a network: pip install {' '.join(pins)}",
             )
-        # Another run may have been faster.
-        if not folder.is_dir():
-            fresh.rename(folder)
+
+    name = hashlib.sha256(" ".join(pins).encode()).hexdigest()[:16]
+    folder = user_cache() / "backends" / name
+    make_whole(folder, install)
     return folder
 
 

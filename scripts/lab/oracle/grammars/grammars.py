@@ -13,11 +13,11 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from common.errors import StackError
+from common.files import make_whole
 from common.progress import step
 from common.project import user_cache
 from databases.family import Unavailable
@@ -45,14 +45,9 @@ def installed() -> Path:
 
     Unavailable without Node.js, or if the packages cannot be downloaded.
     """
-    pinned = b"".join((HERE / name).read_bytes() for name in FILES)
-    folder = user_cache() / "oracle-grammars" / hashlib.sha256(pinned).hexdigest()[:16]
-    if folder.is_dir():
-        return folder
-    command = [program("npm"), "ci", *NPM]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
-        fresh = Path(work) / "packages"
+
+    def install(fresh: Path) -> None:
+        command = [program("npm"), "ci", *NPM]
         fresh.mkdir()
         for name in FILES:
             shutil.copy(HERE / name, fresh)
@@ -66,9 +61,10 @@ def installed() -> Path:
                 f"npm cannot install the grammars: {' | '.join(said[:3])[:300]}",
                 f"with a network, or a registry that npm is configured for: {AGAIN}",
             )
-        # Another run may have been faster.
-        if not folder.is_dir():
-            fresh.rename(folder)
+
+    pinned = b"".join((HERE / name).read_bytes() for name in FILES)
+    folder = user_cache() / "oracle-grammars" / hashlib.sha256(pinned).hexdigest()[:16]
+    make_whole(folder, install)
     return folder
 
 
