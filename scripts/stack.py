@@ -20,7 +20,7 @@ from common.project import Project
 VERBS = (
     *("setup", "fetch", "apply", "status", "export", "diff", "lint", "verify"),
     *("prove", "test", "coverage", "overview", "bench", "load", "race", "stress"),
-    *("fuzz", "oracle", "report", "db-up", "db-down"),
+    *("fuzz", "oracle", "report", "wheel", "db-up", "db-down"),
 )
 WITHOUT_GIT = {"setup", "db-up", "db-down"}
 PASSING_ON = {"test"}

@@ -30,6 +30,8 @@ class Pin:
     size: int
     leave_out: tuple[str, ...]
     date: datetime
+    # Of the official wheel, which ./scripts/stack wheel changes.
+    wheel_sha256: str = ""
 
 
 def load_pin(project: Project) -> Pin:
