@@ -15,6 +15,7 @@ from lab.oracle import child, ladder, wire
 from lab.oracle.standin import driver
 from lab.oracle.standin.connection import Connection, Cursor, Lob, Result
 from lab.oracle.standin.errors import oracle_error
+from tests.oracle_answers import Answers
 
 BLOB, CLOB, NCLOB = oracledb.DB_TYPE_BLOB, oracledb.DB_TYPE_CLOB, oracledb.DB_TYPE_NCLOB
 DAY = datetime.datetime(2026, 1, 2, 3, 4, 5, 6)
@@ -239,6 +240,38 @@ def test_an_array_that_is_too_large_for_thick_mode() -> None:
 def test_planted_mistakes_are_refused(real: wire.Wire) -> None:
     for name, mistake in wire.MISTAKES.items():
         assert mistake(real), name
+
+
+@pytest.mark.usefixtures("real")
+@pytest.mark.parametrize(
+    ("kind", "read_as", "first", "again"),
+    [
+        ("BLOB", "LONG_RAW", ["execute", "define", "fetch"], ["execute", "fetch"]),
+        ("BLOB", "RAW", ["execute", "define", "fetch"], ["execute", "fetch"]),
+        ("RAW", "RAW", ["execute"], ["execute"]),
+    ],
+)
+def test_round_trips_of_a_query(
+    kind: str, read_as: str, first: list[str], again: list[str]
+) -> None:
+    """No handler of outputs saves the second one where a column is a LOB."""
+    server = Answers([("K", "VARCHAR"), ("V", kind)])
+    connection = wire.Session(server.port)
+    connection.stmtcachesize, connection.call_timeout = 20, 10_000
+
+    def handler(cursor: Any, name: str, found: Any, *_: object) -> Any:
+        if found is BLOB:
+            wanted = getattr(oracledb, f"DB_TYPE_{read_as}")
+            return cursor.var(wanted, arraysize=cursor.arraysize)
+        return None
+
+    for expected in (first, again, again):
+        server.calls.clear()
+        with connection.cursor() as cursor:
+            cursor.outputtypehandler = handler
+            cursor.execute("SELECT K, V FROM T WHERE K = :a", ["x"])
+            assert cursor.fetchall() == [("x", b"x")]
+        assert server.calls == expected
 
 
 def test_a_driver_with_other_internals_is_not_run(
