@@ -26,9 +26,9 @@ apply:
 bench: lab
 	$(STACK) bench $(addprefix --db ,$(DB)) $(ARGS)
 
-VERBS = fetch status export diff lint verify prove coverage load race stress fuzz oracle report wheel db-up db-down
+VERBS = fetch status export diff lint verify rebase prove coverage load race stress fuzz oracle report wheel db-up db-down
 .PHONY: all setup lab test test-full apply bench $(VERBS)
-lint verify prove db-up: setup
+lint verify rebase prove db-up: setup
 coverage load race stress fuzz oracle report: lab
 $(VERBS):
 	$(STACK) $@ $(ARGS)

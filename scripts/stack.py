@@ -19,8 +19,8 @@ from common.project import Project
 # the verbs that need nothing but Python and git run without .venv.
 VERBS = (
     *("setup", "fetch", "apply", "status", "export", "diff", "lint", "verify"),
-    *("prove", "test", "coverage", "overview", "bench", "load", "race", "stress"),
-    *("fuzz", "oracle", "report", "wheel", "db-up", "db-down"),
+    *("rebase", "prove", "test", "coverage", "overview", "bench", "load", "race"),
+    *("stress", "fuzz", "oracle", "report", "wheel", "db-up", "db-down"),
 )
 WITHOUT_GIT = {"setup", "db-up", "db-down"}
 PASSING_ON = {"test"}

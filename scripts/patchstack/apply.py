@@ -11,7 +11,7 @@ from common.git import IDENTITY, Git
 from common.lock import exclusive, undisturbed
 from common.progress import step
 from common.project import Project
-from patchstack import build, series, src, upstream
+from patchstack import build, rails, series, src, upstream
 
 INTO = "django-patch-stack"
 VERSION = re.compile(r"^VERSION = \((\d+), (\d+), (\d+), ['\"](\w+)['\"]", re.MULTILINE)
@@ -138,9 +138,13 @@ def apply_into(
     again += ["--only", *only] if only else []
     version = check_clone(project, git)
     check_branch(git, branch, again)
-    files = list(at_hand(project, patches).values())
-    head, on = git.out("rev-parse", "HEAD"), git.out("branch", "--show-current")
-    back = shlex.quote(on) if on else f"--detach {head}"
+    on = rails.folder(project, version)
+    if on.exists():
+        patches = rails.wanted(project, patches, version)
+    named = at_hand(project, patches)
+    files = list(named.values())
+    head, was = git.out("rev-parse", "HEAD"), git.out("branch", "--show-current")
+    back = shlex.quote(was) if was else f"--detach {head}"
     new = shlex.quote(branch)
     undo = f"{git.typed} switch {back} && {git.typed} branch -D {new}"
     flags = (*build.AM, "--3way") if three_way else build.STRICT
@@ -153,37 +157,52 @@ def apply_into(
     stores = [git, Git(project.base, bare=True)]
     try:
         with tempfile.TemporaryDirectory(prefix="stack-") as folder:
-            work = build.scratch(Path(folder) / "work", stores, head, files)
-            build.am(work, files, flags)
+            touching = [*files, *on.glob("*.diff")]
+            work = build.scratch(Path(folder) / "work", stores, head, touching)
+            if on.exists():
+                rails.weave(work, named, on)
+            else:
+                build.am(work, files, flags)
+            trees = tree_of(git), tree_of(work)
             git.run("fetch", "--quiet", "--no-tags", str(work.folder), "HEAD")
             src.switch(git, "-b", branch, work.out("rev-parse", "HEAD"))
     except build.DoesNotApply as error:
         then = shlex.join([*again, "--branch", branch, "--three-way"])
-        if three_way:
-            tip = build.build(project, files)[-1].id
-            store = shlex.quote(str(project.base.absolute()))
-            then = (
-                f"{git.typed} fetch --no-tags {store} {tip}"
-                f" && {git.typed} switch --create {new}"
-                f" && {git.typed} cherry-pick {upstream.base(project)}..{tip}"
-                f"\n  to undo that: {git.typed} cherry-pick --abort; {undo}"
-            )
+        if three_way or on.exists():
+            then = f"./scripts/stack rebase --onto {shlex.quote(str(git.folder))}"
         facts = f"{error.facts} (Django at {head[:12]}); nothing was changed"
         raise StackError(facts, then, WAITING) from error
     return [
         *(f"applied {file.name}" for file in files),
+        *_about(project, on, trees),
         f"{git.folder} (Django {version}) is on the new branch {branch}",
         f"to undo: {undo}",
     ]
 
 
-def check_clone(project: Project, git: Git) -> str:
-    """Return the version of the Django in a clone.
+def tree_of(git: Git, commit: str = "HEAD") -> str:
+    return git.out("rev-parse", f"{commit}^{{tree}}")
+
+
+def _about(project: Project, on: Path, trees: tuple[str, str]) -> list[str]:
+    """Return what is known of trees without and with the series."""
+    if not on.exists():
+        return []
+    known = rails.tested(project, on) == trees
+    what = "the tests of this tree passed" if known else "its tests ran on another tree"
+    return [f"merged as recorded in {project.shown(on)}; {what}"]
+
+
+def check_clone(project: Project, git: Git, ref: str = "") -> str:
+    """Return the version of the Django in a clone, or in a commit of it.
 
     Raise StackError unless the series can be applied there.
     """
     init = git.folder / "django" / "__init__.py"
-    match = VERSION.search(init.read_text("utf-8", "replace") if init.exists() else "")
+    text = init.read_text("utf-8", "replace") if init.exists() else ""
+    if ref and git.ok("cat-file", "-e", f"{ref}:django/__init__.py"):
+        text = git.out("show", f"{ref}:django/__init__.py")
+    match = VERSION.search(text)
     if (
         match is None
         or not git.ok("rev-parse", "--verify", "HEAD^{commit}")
@@ -203,8 +222,8 @@ def check_clone(project: Project, git: Git) -> str:
             f" {release} and main",
             f"{git.typed} switch stable/{release}",
         )
-    # Untracked files stay as they are, and git refuses to overwrite one.
-    git.refuse_unless_clean(untracked=False)
+    if not ref:  # Untracked files stay as they are; git refuses to overwrite one.
+        git.refuse_unless_clean(untracked=False)
     return f"{major}.{minor}.{micro} {stage}"
 
 

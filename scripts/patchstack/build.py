@@ -14,6 +14,8 @@ from common.lock import exclusive
 from common.project import Project
 from patchstack import upstream
 
+# With the fixed committer this makes the commit id a function of the patch.
+DATE = "--committer-date-is-author-date"
 AM = (
     "am",
     "--quiet",
@@ -21,8 +23,7 @@ AM = (
     "--keep-cr",  # A carriage return in a file is content.
     "--whitespace=nowarn",  # Never repaired, or the tree would not be the patch's.
     "--no-scissors",  # A line of scissors in a message is text.
-    # With the fixed committer this makes the commit id a function of the patch.
-    "--committer-date-is-author-date",
+    DATE,
 )
 STRICT = (*AM, "--no-3way")
 
@@ -75,6 +76,12 @@ def commits(git: Git, base: str, tip: str) -> tuple[Commit, ...]:
     return tuple(Commit(*line.split()) for line in lines)
 
 
+def touched(files: Sequence[Path]) -> list[str]:
+    """Return the paths that the patch files touch."""
+    found = {p for file in files for p in _TOUCHED.findall(file.read_bytes())}
+    return sorted(path.decode(errors="surrogateescape") for path in found)
+
+
 def scratch(
     folder: Path, stores: Sequence[Git], commit: str, files: Sequence[Path]
 ) -> Git:
@@ -93,10 +100,10 @@ def scratch(
         shallow = Path(store.out(*where, "shallow"))
         if shallow.exists():
             shutil.copyfile(shallow, folder / ".git" / "shallow")
-    touched = {p for file in files for p in _TOUCHED.findall(file.read_bytes())}
     sparse = folder / ".git" / "info" / "sparse-checkout"
     sparse.parent.mkdir(exist_ok=True)
-    sparse.write_bytes(b"".join(b"/%s\n" % path for path in sorted(touched)))
+    lines = "".join(f"/{path}\n" for path in touched(files))
+    sparse.write_bytes(lines.encode(errors="surrogateescape"))
     git.run("config", "core.sparseCheckout", "true")
     git.run("checkout", "--quiet", "--detach", commit)
     return git

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,12 +202,16 @@ def reasons() -> dict[str, str]:
 
 
 def _tool_findings(
-    name: str, command: str, folder: Path, files: Sequence[str]
+    name: str, command: str, folder: Path, files: Sequence[str], installed: str
 ) -> Iterator[str]:
-    """Run a tool in ``folder`` over the files; each is ``<patch>/<path>``."""
+    """Run a tool in ``folder`` over the files; each is ``<patch>/<path>``.
+
+    A folder ``installed`` may hold other versions of the tools.
+    """
     done = subprocess.run(
         [sys.executable, "-m", *command.split(), *files],
         cwd=folder,
+        env={**os.environ, "PYTHONPATH": installed},
         capture_output=True,
         text=True,
         check=False,
@@ -225,54 +229,61 @@ def _tool_findings(
         yield f"{patch or 'series'}: {name}: {what}"
 
 
-def _texts(project: Project, commit: str, paths: Sequence[str]) -> dict[str, str]:
+def texts(store: Git, commit: str, paths: Sequence[str]) -> dict[str, str]:
     """Return the texts of the files that exist in a commit, by path."""
     names = "".join(f"{commit}:{path}\n" for path in paths).encode()
-    out = Git(project.base, bare=True).run("cat-file", "--batch", stdin=names)
-    texts = {}
+    out = store.run("cat-file", "--batch", stdin=names)
+    found = {}
     for path in paths:
         head, _, out = out.partition(b"\n")
         if not head.endswith(b" missing"):
             size = int(head.split()[-1])
-            texts[path] = out[:size].decode(errors="replace")
+            found[path] = out[:size].decode(errors="replace")
             out = out[size + 1 :]
-    return texts
-
-
-def _subjects(project: Project, patches: Sequence[series.Patch]) -> Iterator[Subject]:
-    files = series.files(project, series.load(project))
-    made = build.build(project, files)
-    base = upstream.base(project)
-    for patch in patches:
-        taken = mail.parse(files[patch.number - 1].read_bytes())
-        after, before = (
-            _texts(project, commit, taken.paths)
-            for commit in (made[patch.number - 1].id, base)
-        )
-        note = project.drafts / "release-notes" / f"{patch.slug}.txt"
-        yield Subject(patch, taken, after, before, note.exists())
+    return found
 
 
 def lint(project: Project, patches: Sequence[series.Patch]) -> list[str]:
     """Return the findings of the rules and the tools in these patches."""
+    made = build.build(project, series.files(project, series.load(project)))
+    chosen = [(patch, made[patch.number - 1].id) for patch in patches]
+    store = Git(project.base, bare=True)
+    return lint_commits(project, store, upstream.base(project), chosen)
+
+
+def lint_commits(
+    project: Project,
+    store: Git,
+    base: str,
+    made: Iterable[tuple[series.Patch, str]],
+    installed: str = "",
+) -> list[str]:
+    """Return the findings in commits of a repository that are patches on ``base``.
+
+    The settings of the tools are those of ``base``. The tools are our own, or those
+    in the folder ``installed``.
+    """
     found: list[str] = []
     names: list[str] = []
     settings = ("pyproject.toml", "docs/spelling_wordlist")
     with tempfile.TemporaryDirectory(prefix="stack-") as at:
         folder = Path(at)
         (folder / "flake8.ini").write_text(FLAKE8)
-        base = upstream.base(project)
-        for path, text in _texts(project, base, settings).items():
+        for path, text in texts(store, base, settings).items():
             (folder / Path(path).name).write_text(text, encoding="utf-8")
-        for subject in _subjects(project, patches):
-            where = subject.patch.filename.removesuffix(".patch")
+        for patch, commit in made:
+            taken = mail.parse(build.format_patch(store, commit))
+            after, before = (texts(store, at, taken.paths) for at in (commit, base))
+            note = project.drafts / "release-notes" / f"{patch.slug}.txt"
+            subject = Subject(patch, taken, after, before, note.exists())
+            where = patch.filename.removesuffix(".patch")
             broken = [*of_message(subject), *of_diff(subject)]
             found += [f"{where}: {name}: {what}" for name, what in broken]
-            texts = subject.after | {
+            written = subject.after | {
                 "message.added": subject.mail.message,
                 "lines.added": "\n".join(text for _, _, text in subject.added()),
             }
-            for path, content in texts.items():
+            for path, content in written.items():
                 file = folder / where / path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(content, encoding="utf-8")
@@ -280,7 +291,9 @@ def lint(project: Project, patches: Sequence[series.Patch]) -> list[str]:
 
         def run(name: str, _: str, ending: str, command: str) -> list[str]:
             chosen = [each for each in names if each.endswith(ending)]
-            return list(_tool_findings(name, command, folder, chosen) if chosen else ())
+            if not chosen:
+                return []
+            return list(_tool_findings(name, command, folder, chosen, installed))
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for lines in pool.map(run, *zip(*TOOLS, strict=True)):

@@ -17,8 +17,10 @@ KEEP = 8
 _in_use: dict[Path, int] = {}
 
 
-def materialise(project: Project, tree: str) -> Path:
+def materialise(project: Project, tree: str, store: Git | None = None) -> Path:
     """Return a folder that holds the tree, making it if it does not exist.
+
+    The tree lies in ``store``, or else in the base repository.
 
     The folders are named for the trees, so one is never out of date. The ``KEEP``
     folders that were used last stay, and those that a running process has in use.
@@ -28,7 +30,8 @@ def materialise(project: Project, tree: str) -> Path:
     with exclusive(project.lock):
         shutil.rmtree(fresh, ignore_errors=True)
         if not folder.exists():
-            data = Git(project.base, bare=True).run("archive", "--format=tar", tree)
+            store = store or Git(project.base, bare=True)
+            data = store.run("archive", "--format=tar", tree)
             with tarfile.open(fileobj=io.BytesIO(data)) as tar:
                 tar.extractall(fresh, filter="data")
             fresh.rename(folder)

@@ -153,7 +153,8 @@ def stack(project: Project, *words: str) -> list[str]:
 
 
 def contents(project: Project) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in project.patches.iterdir()}
+    paths = (path for path in project.patches.iterdir() if path.is_file())
+    return {path.name: path.read_bytes() for path in paths}
 
 
 def copy_series(project: Project, root: Path) -> Project:

@@ -25,7 +25,7 @@ from tests.conftest import (
     told,
     verb,
 )
-from verbs import apply, export, status, verify
+from verbs import apply, export, rebase, status, verify
 
 HOSTILE = (
     *("am.threeWay=true", "apply.whitespace=fix", "apply.ignoreWhitespace=change"),
@@ -312,30 +312,23 @@ def refused(project: Project, clone: Path, *words: str) -> StackError:
     return caught.value
 
 
-def test_the_command_after_a_conflict_works(conflict: tuple[Project, Path]) -> None:
-    project, clone = conflict
-    again = shlex.split(told(refused(project, clone)))
-    error = refused(project, clone, *again[4:])
-    assert shell(told(error), check=False).returncode
-    conflicts = git(clone, "diff", "--name-only", "--diff-filter=U").split()
-    assert conflicts == ["django/cache.py", "docs/cache.txt"]
-    git(clone, "checkout", "--theirs", *conflicts)
-    git(clone, "add", *conflicts)
-    git(clone, "cherry-pick", "--continue")
-    assert git(clone, "rev-list", "--count", "main..django-patch-stack") == "2"
-    assert git(clone, "status", "--porcelain") == ""
-    assert "line nine\n" in (clone / "django" / "cache.py").read_text()
-
-
-def test_the_command_after_a_conflict_can_be_undone(
+def test_the_command_after_a_conflict_leads_to_a_work_tree(
     conflict: tuple[Project, Path],
 ) -> None:
     project, clone = conflict
     before = state_of(clone)
-    error = refused(project, clone, "--three-way")
-    shell(told(error), check=False)
-    assert state_of(clone) != before
-    shell(told(error, "to undo that"))
+    again = shlex.split(told(refused(project, clone)))
+    words = shlex.split(told(refused(project, clone, *again[4:])))
+    with pytest.raises(
+        StackError, match=r"django/cache.py, docs/cache.txt \("
+    ) as caught:
+        verb(rebase, project, *words[2:])
+    assert caught.value.code == WAITING
+    work = project.upstream / "onto-stable-6.1.x"
+    conflicts = git(work, "diff", "--name-only", "--diff-filter=U").split()
+    assert conflicts == ["django/cache.py", "docs/cache.txt"]
+    assert verb(rebase, project, "--abort") == OK
+    assert not work.exists()
     assert state_of(clone) == before
 
 
