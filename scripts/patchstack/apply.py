@@ -147,7 +147,8 @@ def apply_into(
     back = shlex.quote(was) if was else f"--detach {head}"
     new = shlex.quote(branch)
     undo = f"{git.typed} switch {back} && {git.typed} branch -D {new}"
-    flags = (*build.AM, "--3way") if three_way else build.STRICT
+    merging = three_way or on.exists()
+    flags = (*build.AM, "--3way") if merging else build.STRICT
     if dry_run:
         git.change("switch", "--create", branch)
         git.change(*flags, *map(str, files))
@@ -168,7 +169,7 @@ def apply_into(
             src.switch(git, "-b", branch, work.out("rev-parse", "HEAD"))
     except build.DoesNotApply as error:
         then = shlex.join([*again, "--branch", branch, "--three-way"])
-        if three_way or on.exists():
+        if merging:
             then = f"./scripts/stack rebase --onto {shlex.quote(str(git.folder))}"
         facts = f"{error.facts} (Django at {head[:12]}); nothing was changed"
         raise StackError(facts, then, WAITING) from error

@@ -86,7 +86,8 @@ def put(work: Git, file: Path, recorded: Path, *, edit: bool = False) -> None:
     if said and not left:
         work.ok("am", "--abort")
         raise build.DoesNotApply(file, said)
-    for path in left:
+    conflicts = left
+    for path in conflicts:
         # Markers that are the same whatever merged and whatever the subject. Fails
         # where one side has no such file, and nothing is marked.
         work.ok("checkout", "--merge", "--", path)
@@ -97,19 +98,20 @@ def put(work: Git, file: Path, recorded: Path, *, edit: bool = False) -> None:
         shutil.copyfile(_path(work, "index"), env["GIT_INDEX_FILE"])
         work.run("add", "--update", env=env)
         merged = work.out("write-tree", env=env)
-        message = "\n".join(["Conflicts", "", *left])
+        message = "\n".join(["Conflicts", "", *conflicts])
         note = work.out("commit-tree", merged, "-m", message)
         work.run("update-ref", MERGED, note)
-        about = paths(recorded)
-        left = [path for path in left if path not in about]
+        about, only = paths(recorded), ("apply", "--cached")
+        left = [path for path in conflicts if path not in about]
         for path in build.touched([recorded] if about else []):
             try:
-                work.run(
-                    "apply", "--cached", f"--include={path}", str(recorded), env=env
-                )
+                work.run(*only, f"--include={path}", str(recorded), env=env)
             except GitError:
                 left.append(path)
         decided = work.out("write-tree", env=env)
+        marked = ("grep", "--quiet", "-E", MARKERS, decided, "--")
+        solved = {*conflicts} - {*left}
+        left += [path for path in sorted(solved) if work.ok(*marked, path)]
     if left or edit:
         done = work.out("diff", "--name-only", merged, decided).splitlines()
         if done:

@@ -19,7 +19,7 @@ from common.git import Git
 from common.progress import say, step
 from common.project import Project
 from databases.targets import resolve
-from patchstack import apply, build, lint, rails, series, trees, upstream
+from patchstack import apply, build, lint, rails, series, src, trees, upstream
 from suite.cells import Cell, run_target
 
 LINTERS = ("black", "blacken-docs", "isort", "flake8")
@@ -93,15 +93,15 @@ def pin(
     old = upstream.load_pin(project)
     if version == old.version:
         raise StackError(f"the series is on {version}", "./scripts/stack status")
-    if sdist is not None and not (sdist.is_file() and tarfile.is_tarfile(sdist)):
-        facts = f"{sdist} is no source archive of {old.name} {version}"
-        raise StackError(facts, "./scripts/stack rebase --help")
     new = replace(old, version=version, sha256="", size=0)
-    find = upstream.archive
-    archive = upstream.keep(project, new, sdist) if sdist else find(project, new)
-    with tarfile.open(archive) as tar:
-        day = datetime.fromtimestamp(max(m.mtime for m in tar.getmembers()), UTC)
-    day = max(day, old.date).replace(hour=0, minute=0, second=0)
+    try:
+        archive = sdist or upstream.archive(project, new)
+    except StackError as error:
+        again = f"./scripts/stack rebase --pin {version} --sdist PATH"
+        then = f"connect to the network, or give the file: {again}"
+        raise StackError(error.facts, then) from error
+    day = max(day_of(archive, new), old.date).replace(hour=0, minute=0, second=0)
+    archive = upstream.keep(project, new, archive)
     store = project.upstream / f"onto-{version}.git"
     shutil.rmtree(store, ignore_errors=True)
     upstream.make_base(archive, replace(new, date=day), store)
@@ -110,6 +110,22 @@ def pin(
     lines |= {"size": str(len(data)), "date": f"{day:%Y-%m-%dT%H:%M:%SZ}"}
     target = Git(store, bare=True).out("rev-parse", upstream.BRANCH)
     return Rebase(version, f"{version} final", target, str(store), edit, dbs, lines)
+
+
+def day_of(archive: Path, pin: upstream.Pin) -> datetime:
+    """Return when an archive was made. Raise StackError if it is not the pin's."""
+    if archive.is_file() and tarfile.is_tarfile(archive):
+        with tarfile.open(archive) as tar:
+            files = {m.name.partition("/")[2]: m for m in tar.getmembers()}
+            init = files.get("django/__init__.py")
+            text = tar.extractfile(init) if init else None
+            found = apply.VERSION.search(text.read().decode()) if text else None
+        if found and ".".join(found.groups()[:3]).removesuffix(".0") == pin.version:
+            return datetime.fromtimestamp(max(m.mtime for m in files.values()), UTC)
+    raise StackError(
+        f"{archive} is no source archive of {pin.name} {pin.version}",
+        "./scripts/stack rebase --help",
+    )
 
 
 def begin(project: Project, rebase: Rebase) -> int:
@@ -124,6 +140,7 @@ def begin(project: Project, rebase: Rebase) -> int:
     shutil.rmtree(folder, ignore_errors=True)  # As an interrupted run may leave it.
     work = build.scratch(folder, stores, rebase.target, [])
     work.run("sparse-checkout", "disable")
+    (folder / ".git" / "info" / "exclude").write_text(src.EXCLUDE)
     rebase.save(project)
     return go_on(project, rebase)
 
@@ -174,7 +191,7 @@ def resume(project: Project, rebase: Rebase) -> int:
         work = rebase.work(project)
         shown = project.shown(work.folder)
         rails.refuse_markers(work, shown)
-        work.run("add", "--update")
+        work.run("add", "--all")
         rails.commit(work)
         if int(work.out("rev-list", "--count", f"{rebase.start}..HEAD")) > 1:
             raise StackError(

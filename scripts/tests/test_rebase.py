@@ -14,6 +14,7 @@ from tests.conftest import (
     CACHE,
     FILES,
     RUNTESTS,
+    VERSION,
     archive,
     commit,
     contents,
@@ -203,10 +204,13 @@ def test_red_tests_are_mended_where_git_merges(
     _, work = waits(three, "--onto", str(main), "--edit", "second")
     file = work / "django" / "cache.py"
     file.write_text(file.read_text().replace("line red", "line mended"))
+    (work / "docs" / "new.txt").write_text("New.\n")
     with pytest.raises(StackError, match=r"is under way"):
         verb(rebase, three, "--onto", str(main))
     assert verb(rebase, three, "--continue") == OK
-    assert verb(rebase, three, "--onto", str(main)) == OK
+    verb(apply, three, "--into", str(main))
+    assert "line mended\n" in text_of(main)
+    assert (main / "docs" / "new.txt").exists()
 
 
 @pytest.mark.slow
@@ -228,6 +232,7 @@ def test_merged_patches_are_left_out(three: Project, main: Path) -> None:
 def test_a_new_release(three: Project, tmp_path: Path) -> None:
     files = FILES | PYTHON
     files["django/cache.py"] = files["django/cache.py"].replace("line 9\n", "line IX\n")
+    files["django/__init__.py"] = VERSION.replace("3", "4", 1)
     (tmp_path / "new").mkdir()
     sdist = archive(tmp_path / "new", files)
     work = three.upstream / "onto-6.1.4"
@@ -263,7 +268,9 @@ def test_rebase_refuses_what_it_must(three: Project, main: Path) -> None:
     refused("is not the top folder of a clone", "--onto", str(main / "docs"))
     refused("has no commit nowhere", "--onto", f"{main}@nowhere")
     refused("no patch fourth goes there", "--onto", str(main), "--edit", "fourth")
-    refused("is no source archive", "--pin", "6.1.4", "--sdist", str(main / "docs"))
+    (kept,) = (three.cache / "upstream").glob("*")
+    for path in (main / "docs", main / "docs" / "cache.txt", kept):
+        refused("is no source archive", "--pin", "6.1.4", "--sdist", str(path))
     (main / ".git" / "rebase-merge").mkdir()
     refused("in the middle of another", "--onto", str(main))
     (main / ".git" / "rebase-merge").rmdir()
