@@ -95,7 +95,7 @@ def put(work: Git, file: Path, recorded: Path, *, edit: bool = False) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="stack-") as spare:
         env = {"GIT_INDEX_FILE": str(Path(spare) / "index")}
-        shutil.copyfile(_path(work, "index"), env["GIT_INDEX_FILE"])
+        shutil.copyfile(work.folder / ".git" / "index", env["GIT_INDEX_FILE"])
         work.run("add", "--update", env=env)
         merged = work.out("write-tree", env=env)
         message = "\n".join(["Conflicts", "", *conflicts])
@@ -125,7 +125,7 @@ def put(work: Git, file: Path, recorded: Path, *, edit: bool = False) -> None:
 def commit(work: Git) -> None:
     """Commit what is decided: as the patch that am waits for, or with the last one."""
     same = work.ok("diff", "--cached", "--quiet", "HEAD")
-    if _path(work, "rebase-apply").exists():
+    if in_am(work):
         work.run("am", "--skip" if same else "--continue", build.DATE)
     elif not same:
         date = work.out("log", "-1", "--format=%ad", "--date=raw")
@@ -164,5 +164,5 @@ def refuse_markers(work: Git, where: str) -> None:
     )
 
 
-def _path(work: Git, name: str) -> Path:
-    return work.folder / work.out("rev-parse", "--git-path", name)
+def in_am(work: Git) -> bool:
+    return (work.folder / ".git" / "rebase-apply").exists()

@@ -190,6 +190,13 @@ def resume(project: Project, rebase: Rebase) -> int:
     if rebase.at:
         work = rebase.work(project)
         shown = project.shown(work.folder)
+        head = work.out("rev-parse", "HEAD")
+        if head == rebase.start and not rails.in_am(work):
+            raise StackError(
+                f"{rebase.at} was skipped or aborted in {shown}",
+                "./scripts/stack rebase --abort, and begin again",
+                WAITING,
+            )
         rails.refuse_markers(work, shown)
         work.run("add", "--all")
         rails.commit(work)

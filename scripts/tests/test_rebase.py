@@ -188,6 +188,9 @@ def test_a_decision_lasts_as_long_as_its_conflict(three: Project, main: Path) ->
         verb(apply, three, "--into", str(main), "--branch", "again")
     error, work = waits(three, *told(caught.value).split()[2:])
     assert "line 9.0\n=======\n" in (work / "django" / "cache.py").read_text()
+    git(work, "am", "--skip")
+    with pytest.raises(StackError, match=r"second was skipped or aborted in"):
+        verb(rebase, three, "--continue")
     assert verb(rebase, three, "--abort") == OK
     assert not work.exists()
     assert {path: path.read_bytes() for path in onto.iterdir()} == recorded
