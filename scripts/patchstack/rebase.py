@@ -108,6 +108,7 @@ def pin(
     data = archive.read_bytes()
     lines = {"version": f'"{version}"', "sha256": f'"{series.sha256(data)}"'}
     lines |= {"size": str(len(data)), "date": f"{day:%Y-%m-%dT%H:%M:%SZ}"}
+    lines |= {"wheel_sha256": '""'}  # Of the old release: nothing here tells the new.
     target = Git(store, bare=True).out("rev-parse", upstream.BRANCH)
     return Rebase(version, f"{version} final", target, str(store), edit, dbs, lines)
 

@@ -49,6 +49,11 @@ def official(project: Project, pin: upstream.Pin) -> Path:
     """Return the official wheel from the user's cache, else from the package index."""
     name = f"{pin.name.lower()}-{pin.version}-py3-none-any.whl"
     path = project.cache / "upstream" / name
+    if not pin.wheel_sha256:
+        raise StackError(
+            f"{project.shown(project.pin)} has no wheel_sha256 for {pin.version}",
+            f"write the sha256 of {name} into it, as the package index shows it",
+        )
     if path.exists() and series.sha256(path.read_bytes()) == pin.wheel_sha256:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -114,6 +114,10 @@ def test_a_wheel_that_cannot_be_fetched_is_an_error(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(StackError, match="has no wheel_sha256 for 6.1.3"):
+        wheel.make(project, tmp_path)
+    keep_official(project, FILES)
+    wheel.official(project, upstream.load_pin(project)).unlink()
     with pytest.raises(StackError, match="could not be fetched") as caught:
         wheel.make(project, tmp_path)
     assert "connect to the network" in told(caught.value)
