@@ -114,7 +114,7 @@ def test_a_wheel_that_cannot_be_fetched_is_an_error(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    with pytest.raises(StackError, match="has no wheel_sha256 for 6.1.3"):
+    with pytest.raises(StackError, match="has no wheel_sha256"):
         wheel.make(project, tmp_path)
     keep_official(project, FILES)
     wheel.official(project, upstream.load_pin(project)).unlink()
