@@ -122,6 +122,14 @@ def put(work: Git, file: Path, recorded: Path, *, edit: bool = False) -> None:
     commit(work)
 
 
+def begin_again(work: Git, start: str) -> None:
+    """Bring the work tree back to a commit after git was killed in it."""
+    (work.folder / ".git" / "index.lock").unlink(missing_ok=True)
+    shutil.rmtree(work.folder / ".git" / "rebase-apply", ignore_errors=True)
+    work.run("reset", "--quiet", "--hard", start)
+    work.run("clean", "--quiet", "--force", "-d")
+
+
 def commit(work: Git) -> None:
     """Commit what is decided: as the patch that am waits for, or with the last one."""
     same = work.ok("diff", "--cached", "--quiet", "HEAD")

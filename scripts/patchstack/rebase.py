@@ -32,7 +32,8 @@ class Rebase:
     """One that is under way. ``made``: slug → commit, or "" if nothing is left of it.
 
     ``pin`` are the lines of pin.toml that change; without any, decisions are kept.
-    ``at`` is the patch under way, and ``start`` the commit before it.
+    ``at`` is the patch under way, and ``start`` the commit before it. ``waiting`` says
+    that a person is to decide it: else the run was interrupted.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Rebase:
     made: dict[str, str] = field(default_factory=dict)
     at: str = ""
     start: str = ""
+    waiting: bool = False
 
     def work(self, project: Project) -> Git:
         return Git(project.upstream / f"onto-{self.name}")
@@ -164,6 +166,8 @@ def go_on(project: Project, rebase: Rebase) -> int:
         try:
             rails.put(work, file, recorded, edit=edit)
         except build.DoesNotApply as error:
+            rebase.waiting = True
+            rebase.save(project)
             what = f"{file.name} is there to be edited" if edit else error.facts
             where = project.shown(work.folder)
             raise StackError(
@@ -182,14 +186,20 @@ def settle(project: Project, rebase: Rebase, *, decided: bool) -> None:
     if decided:
         rails.keep(rebase.diff(project, slug), rails.decision(work))
     head = work.out("rev-parse", "HEAD")
-    rebase.made[slug], rebase.at = "" if head == rebase.start else head, ""
+    rebase.made[slug] = "" if head == rebase.start else head
+    rebase.at, rebase.waiting = "", False
     rebase.save(project)
 
 
 def resume(project: Project, rebase: Rebase) -> int:
-    """Commit and record what a person has decided, and go on."""
-    if rebase.at:
-        work = rebase.work(project)
+    """Commit and record what a person has decided, and go on.
+
+    A patch whose merge was interrupted is merged again: nobody has decided it.
+    """
+    work = rebase.work(project)
+    if rebase.at and not rebase.waiting:
+        rails.begin_again(work, rebase.start)
+    elif rebase.at:
         shown = project.shown(work.folder)
         head = work.out("rev-parse", "HEAD")
         if head == rebase.start and not rails.in_am(work):

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import FINDINGS, OK, WAITING, StackError
+from common.git import Git
 from common.project import Project
-from patchstack import series, upstream
+from patchstack import rails, series, upstream
 from tests.conftest import (
     CACHE,
     FILES,
@@ -197,6 +198,46 @@ def test_a_decision_lasts_as_long_as_its_conflict(three: Project, main: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("interrupted", ["first", "second", "third"])
+def test_an_interrupted_merge_is_made_again(
+    three: Project,
+    main: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    interrupted: str,
+    before: bool,
+) -> None:
+    changed_line(main)
+    waits(three, "--onto", str(main))
+    take_ours(three.upstream / "onto-main")
+    assert verb(rebase, three, "--continue") == OK
+    onto = three.patches / "onto" / "main"
+    recorded = {path: path.read_bytes() for path in onto.iterdir()}
+    put = rails.put
+
+    def killed(work: Git, file: Path, recorded: Path, *, edit: bool = False) -> None:
+        if interrupted not in file.name:
+            put(work, file, recorded, edit=edit)
+            return
+        if before:  # As am leaves it, with the work tree in the middle of a change.
+            state = work.folder / ".git" / "rebase-apply"
+            work.ok("am", "--3way", str(file))
+            state.mkdir(exist_ok=True)
+            (work.folder / ".git" / "index.lock").touch()
+            (work.folder / "django" / "new.py").touch()
+        else:
+            put(work, file, recorded, edit=edit)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rails, "put", killed)
+        with pytest.raises(KeyboardInterrupt):
+            verb(rebase, three, "--onto", str(main))
+    assert verb(rebase, three, "--continue") == OK
+    assert {path: path.read_bytes() for path in onto.iterdir()} == recorded
+
+
+@pytest.mark.slow
 def test_red_tests_are_mended_where_git_merges(
     three: Project, main: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -269,6 +310,8 @@ def test_rebase_refuses_what_it_must(three: Project, main: Path) -> None:
     refused("no rebase is under way", "--continue")
     refused("no rebase is under way", "--abort")
     refused("is not the top folder of a clone", "--onto", str(main / "docs"))
+    refused("is not the top folder of a clone", "--onto", "")
+    refused('there is no database "nope"', "--onto", str(main), "--db", "nope")
     refused("has no commit nowhere", "--onto", f"{main}@nowhere")
     refused("no patch fourth goes there", "--onto", str(main), "--edit", "fourth")
     (kept,) = (three.cache / "upstream").glob("*")

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from common.errors import OK, WAITING, StackError
 from common.project import Project
+from databases.targets import resolve
 from patchstack import rebase
 
 
@@ -53,7 +54,9 @@ def run(args: argparse.Namespace, project: Project) -> int:
             WAITING,
         )
     databases = args.db or ["sqlite"]
-    if args.onto:
+    for name in databases:
+        resolve(name)  # An unknown one is told now rather than after the merges.
+    if args.onto is not None:
         new = rebase.onto(project, args.onto, args.edit, databases)
     else:
         new = rebase.pin(project, args.pin, args.sdist, args.edit, databases)
