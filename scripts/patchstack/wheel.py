@@ -14,11 +14,11 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from common.errors import StackError, last_line
+from common.errors import FINDINGS, StackError, last_line
 from common.git import Git
 from common.progress import step
 from common.project import Project
-from patchstack import build, series, upstream
+from patchstack import build, series, upstream, verify
 
 # What the wheel holds of Django's repository.
 PACKAGE = "django/"
@@ -85,7 +85,12 @@ def official(project: Project, pin: upstream.Pin) -> Path:
 
 def changed(project: Project) -> Mapping[str, bytes | None]:
     """Return the files of the package that the series changes, None if it has none."""
-    made = build.build(project, series.files(project, series.load(project)))
+    patches = series.load(project)
+    files = series.files(project, patches)
+    # The version names series.lock alone: other patches must not take its name.
+    for finding in verify.lock_findings(project, patches, files):
+        raise StackError(finding, "./scripts/stack verify", FINDINGS)
+    made = build.build(project, files)
     base, tip = upstream.base(project), made[-1].id if made else "upstream"
     store = Git(project.base, bare=True)
     paths = store.out(

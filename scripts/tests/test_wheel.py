@@ -87,6 +87,17 @@ def test_two_builds_are_equal(project: Project, tmp_path: Path) -> None:
     assert made[0] == made[1]
 
 
+def test_patches_that_the_lock_does_not_know_are_refused(
+    project: Project, tmp_path: Path
+) -> None:
+    keep_official(project, FILES)
+    path = next(project.patches.glob("0001-*.patch"))
+    path.write_bytes(path.read_bytes().replace(b"line two", b"line 2.0"))
+    with pytest.raises(StackError, match=f"{path.name} has sha256") as caught:
+        wheel.make(project, tmp_path)
+    assert "./scripts/stack verify" in told(caught.value)
+
+
 def test_new_and_deleted_files(project: Project, tmp_path: Path) -> None:
     keep_official(project, FILES)
     (project.src / "django/new.py").write_text("")
