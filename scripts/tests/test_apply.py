@@ -12,7 +12,7 @@ from common import git as git_module
 from common.errors import OK, WAITING, StackError
 from common.git import GitError
 from common.project import Project
-from patchstack import series, src
+from patchstack import series, src, upstream
 from suite.run import unprivileged
 from tests.conftest import (
     commit,
@@ -537,7 +537,7 @@ def test_the_unpacked_archive_without_the_tool(
 def test_the_real_archive_without_the_tool(
     real: Project, patched: Path, tmp_path: Path, command: str
 ) -> None:
-    (archive,) = (real.cache / "upstream").glob("*.tar.gz")
+    archive = upstream.archive(real, upstream.load_pin(real))
     top = unpacked(archive, tmp_path / "unpacked", command, real.patches)
     for folder in ("django", "tests", "docs"):
         shell(f"diff -r --exclude=__pycache__ {top}/{folder} {patched}/{folder}")
