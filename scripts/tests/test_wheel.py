@@ -172,7 +172,6 @@ def test_a_site_with_the_wheel(installed: Path) -> None:
     run("-m", "django", "startapp", "app", cwd=installed / "site1")
     (installed / "site1/app/tests.py").write_text(
         "from django.contrib.auth.models import Group\n"
-        "from django.core.cache import caches\n"
         "from django.test import TestCase\n\n\n"
         "class Tests(TestCase):\n"
         "    def test_one_query(self):\n"
