@@ -76,22 +76,23 @@ def keep(project: Project, pin: Pin, archive: Path) -> Path:
     return Path(file.name).replace(path)
 
 
+def pip_download(folder: str, *wanted: str) -> str:
+    """Have pip fetch what is wanted to the folder; return the errors it printed."""
+    # Django only: its dependencies are locked elsewhere.
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command += ["--dest", folder, *wanted]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr
+
+
 def download(project: Project, pin: Pin) -> Path:
     """Fetch the archive with pip, check it, keep it, return its path."""
     with tempfile.TemporaryDirectory() as folder:
         with step(f"fetching {pin.name} {pin.version}"):
-            # Django only: its dependencies are locked elsewhere.
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-            command += ["--no-binary", pin.name, "--dest", folder]
-            done = subprocess.run(
-                [*command, f"{pin.name}=={pin.version}"],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            wanted = ("--no-binary", pin.name, f"{pin.name}=={pin.version}")
+            said = pip_download(folder, *wanted)
         for found in Path(folder).glob("*.tar.gz"):
             return keep(project, pin, found)
-    lines = done.stderr.strip().splitlines() or ["pip gave no reason"]
+    lines = said.strip().splitlines() or ["pip gave no reason"]
     why = [line for line in lines if "ERROR" in line] or lines
     raise StackError(
         f"{pin.name} {pin.version} could not be fetched and is not in the cache:"

